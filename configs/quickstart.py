@@ -1,0 +1,30 @@
+"""Fine-tunes a small ResNet, pretrained on clothes, to read handwritten digits.
+
+  jft train --config=configs/quickstart.py --workdir=runs/quickstart
+
+Offline: the weights are in the wheel, the digits in scikit-learn. The head is
+trained first, then the top blocks join in; training stops when the validation
+accuracy does, and goes back to the best checkpoint. RESULTS
+"""
+
+import jft.config
+
+
+def get_config():
+  c = jft.config.default()
+  c.model.source = "jft:resnet14_fashion"
+  c.data.train = "sklearn:digits"
+  c.data.validation_fraction = 0.1
+  c.data.test_fraction = 0.2
+  c.tune.preset = "top_blocks"
+  c.tune.blocks = 4
+  c.tune.head_first_epochs = 2.0
+  c.optim.lr = 5e-3
+  c.optim.backbone_lr_scale = 0.5
+  c.optim.warmup_steps = 10
+  c.optim.weight_decay = 0.01
+  c.optim.clip_norm = 1.0
+  c.train.epochs = 12.0
+  c.train.batch_size = 64
+  c.stop.patience = 4
+  return c

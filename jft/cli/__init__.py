@@ -1,0 +1,1 @@
+"""The `jft` command: one small file for every subcommand."""

@@ -1,0 +1,67 @@
+"""`jft evaluate`: a run's best checkpoint on a split."""
+
+import argparse
+import json
+
+HELP = "evaluate a run's best checkpoint"
+DESCRIPTION = """\
+Restore a run's best checkpoint and evaluate it, every example once: the
+metrics, and precision, recall and F1 by class.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Declares the command's arguments."""
+  parser.add_argument(
+    "--workdir", required=True, metavar="DIR", help="of a run"
+  )
+  parser.add_argument(
+    "--split",
+    choices=("val", "test"),
+    help="default: test where the run has one, else val",
+  )
+
+
+def run(
+  args: argparse.Namespace, overrides: list[str], command: tuple[str, ...]
+) -> int:
+  """Evaluates; returns the exit code."""
+  from jft import evaluate, restored
+  from jft.errors import UserError
+  from jft.metrics import classification_report
+
+  found, state = restored.best(args.workdir)
+  split = args.split or list(found.evals)[-1]
+  if split not in found.evals:
+    raise UserError(
+      f"the run has no split {split!r}, only {', '.join(found.evals)}."
+    )
+  seen = evaluate.predict(found.eval_step, state.variables, found.evals[split])
+  report = classification_report(
+    seen.label, seen.logits.argmax(-1), found.label_names
+  )
+  result = {
+    "split": split,
+    "step": int(state.step),
+    "examples": len(seen.id),
+    "metrics": seen.means,
+    **report,
+  }
+  print(json.dumps(result) if args.json else _table(result))
+  return 0
+
+
+def _table(result: dict) -> str:
+  width = max(len(row["name"]) for row in result["classes"])
+  lines = [
+    f"{result['split']}: {result['examples']} examples, step {result['step']}",
+    *(f"  {name} {value:.4f}" for name, value in result["metrics"].items()),
+    f"  macro F1 {result['macro_f1']:.4f}",
+    f"{'class':<{width}}  precision  recall     F1  support",
+  ]
+  lines += [
+    f"{row['name']:<{width}}  {row['precision']:>9.4f}  {row['recall']:>6.4f}"
+    f" {row['f1']:>6.4f}  {row['support']:>7}"
+    for row in result["classes"]
+  ]
+  return "\n".join(lines)

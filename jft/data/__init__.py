@@ -1,0 +1,62 @@
+"""Data: sources of examples, their order, and batches by step.
+
+  train = data.image_folder("hymenoptera/train")
+  encode = data.make_image_encode(224, mean=(0.5,) * 3, std=(0.5,) * 3)
+  loader = data.batches(train, 32, encode, seed=0)
+  for batch in loader.from_step(step, until=500):
+    ...
+  val = data.image_folder("hymenoptera/val", label_names=train.label_names)
+  for batch in data.eval_batches(val, 32, encode):
+    ...
+
+For text, give a tokenizer in place of `encode`:
+
+  source = data.csv("sst2/train.tsv", text=0, label=1, header=False)
+  parts = data.split(source, {"train": 0.9, "validation": 0.1})
+  tokenizer = data.load_tokenizer("all-minilm-l6-v2", max_length=128)
+  loader = data.batches(parts["train"], 32, tokenizer, seed=0)
+
+`batch_at(step)` is a pure function of the seed and the step: a resumed run
+needs no iterator state, and any number of processes sees the same global
+batch.
+"""
+
+from jft.data.buckets import buckets
+from jft.data.hashing import fingerprint
+from jft.data.images import make_image_encode, to_float
+from jft.data.loader import EvalBatches, TrainBatches, batches, eval_batches
+from jft.data.order import index_at
+from jft.data.source import Source, subset, take
+from jft.data.sources.arrays import arrays
+from jft.data.sources.digits import digits
+from jft.data.sources.folder import image_folder
+from jft.data.sources.idx import idx
+from jft.data.sources.table import csv, jsonl
+from jft.data.sources.tfds import tfds
+from jft.data.splits import split
+from jft.data.text import Tokenizer, load_tokenizer
+
+__all__ = [
+  "EvalBatches",
+  "Source",
+  "Tokenizer",
+  "TrainBatches",
+  "arrays",
+  "batches",
+  "buckets",
+  "csv",
+  "digits",
+  "eval_batches",
+  "fingerprint",
+  "idx",
+  "image_folder",
+  "index_at",
+  "jsonl",
+  "load_tokenizer",
+  "make_image_encode",
+  "split",
+  "subset",
+  "take",
+  "tfds",
+  "to_float",
+]

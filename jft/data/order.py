@@ -1,0 +1,127 @@
+"""The order of examples: a pure function of the seed and the position.
+
+Position p of a run is example `index_at(p)`. There is no list of shuffled
+indices and no iterator state: an epoch's permutation is a small block cipher
+(a Feistel network) whose key is (seed, epoch), so any position is O(1).
+"""
+
+import functools
+import math
+
+import numpy as np
+
+from jft.rng import generator
+
+_ROUNDS = 8
+
+
+def index_at(
+  positions: np.ndarray, n: int, seed: int, name: str = "order"
+) -> np.ndarray:
+  """Returns the example at each position of an endless shuffled run.
+
+  Positions e*n to (e+1)*n - 1 are epoch e: a permutation of range(n) of its
+  own.
+
+  Args:
+    positions: Int[b], not negative.
+    n: the number of examples.
+    seed: of the run.
+    name: of the stream, so that two uses of one seed differ.
+
+  Returns:
+    Int64[b], each from 0 to n - 1.
+
+  Source: Black and Rogaway, "Ciphers with Arbitrary Finite Domains" (2002):
+    the generalized Feistel cipher. `grain.experimental.index_shuffle` has the
+    same use; its blocks of 2**16 or more make it slow on a small data set.
+
+  >>> [int(i) for i in sorted(index_at(np.arange(5, 10), 5, seed=0))]
+  [0, 1, 2, 3, 4]
+  """
+  epochs, within = np.divmod(np.asarray(positions, np.int64), n)
+  index = np.empty_like(within)
+  for epoch in sorted(set(epochs.tolist())):
+    at = epochs == epoch
+    keys = generator(seed, name, epoch).integers(
+      2**63, size=_ROUNDS, dtype=np.uint64
+    )
+    index[at] = _permute(within[at], n, keys)
+  return index
+
+
+def _permute(index: np.ndarray, n: int, keys: np.ndarray) -> np.ndarray:
+  """Encrypts each index within range(n); the key names the permutation."""
+  rows = math.isqrt(n - 1) + 1
+  columns = -(-n // rows)
+  out = index.astype(np.uint64)
+  outside = np.arange(len(out))
+  while len(outside):  # The few that leave range(n) are encrypted on.
+    out[outside] = _encrypt(out[outside], rows, columns, keys)
+    outside = outside[out[outside] >= n]
+  return out.astype(np.int64)
+
+
+def _encrypt(
+  block: np.ndarray, rows: int, columns: int, keys: np.ndarray
+) -> np.ndarray:
+  """Adds to one coordinate a hash of the other, by turns: always a bijection
+  of range(rows * columns)."""
+  size = np.uint64(rows), np.uint64(columns)
+  at = list(np.divmod(block, size[1]))
+  for turn, key in enumerate(keys):
+    here, there = turn % 2, 1 - turn % 2
+    at[here] = (at[here] + _mix(at[there] ^ key) % size[here]) % size[here]
+  return at[0] * size[1] + at[1]
+
+
+def _mix(x: np.ndarray) -> np.ndarray:
+  """The finalizer of SplitMix64: every bit of x moves every bit out."""
+  x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+  x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+  return x ^ (x >> np.uint64(31))
+
+
+class ShuffledOrder:
+  """Batches of a run in shuffled order; every epoch is a permutation."""
+
+  def __init__(self, n: int, batch_size: int, seed: int):
+    self.n, self.batch_size, self.seed = n, batch_size, seed
+
+  def indices(self, step: int) -> np.ndarray:
+    """Returns Int64[b], the examples of the batch at `step`."""
+    first = step * self.batch_size
+    positions = np.arange(first, first + self.batch_size)
+    return index_at(positions, self.n, self.seed)
+
+
+class BucketedOrder:
+  """Shuffled batches whose examples are of about one length.
+
+  Each window of `window` batches of the shuffled order is sorted by length
+  (equal lengths stay shuffled), cut into batches, and these are shuffled. So
+  padding is small while the examples still pass once an epoch.
+  """
+
+  def __init__(
+    self, lengths: np.ndarray, batch_size: int, seed: int, window: int = 50
+  ):
+    self.lengths, self.batch_size, self.seed = lengths, batch_size, seed
+    # A window longer than an epoch would only mix epochs.
+    self.window = max(1, min(window, len(lengths) // batch_size))
+    # Two windows, since prefetching and a look back may sit on either side.
+    self._cached = functools.lru_cache(maxsize=2)(self._window_batches)
+
+  def indices(self, step: int) -> np.ndarray:
+    """Returns Int64[b], the examples of the batch at `step`."""
+    number, row = divmod(step, self.window)
+    return self._cached(number)[row]
+
+  def _window_batches(self, number: int) -> np.ndarray:
+    size = self.window * self.batch_size
+    positions = np.arange(number * size, (number + 1) * size)
+    index = index_at(positions, len(self.lengths), self.seed)
+    index = index[np.argsort(self.lengths[index], kind="stable")]
+    rows = np.arange(number * self.window, (number + 1) * self.window)
+    shuffled = index_at(rows, self.window, self.seed, "window")
+    return index.reshape(self.window, self.batch_size)[shuffled]

@@ -1,0 +1,82 @@
+"""Examples that are already in memory, one column each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jft.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+  """A source over columns of equal length."""
+
+  columns: Mapping[str, Any]
+  name: str
+  label_names: tuple[str, ...] | None
+
+  @property
+  def labels(self) -> np.ndarray | None:
+    return self.columns.get("label")
+
+  def __len__(self) -> int:
+    return len(next(iter(self.columns.values())))
+
+  def __getitem__(self, i: int) -> dict[str, Any]:
+    return {key: column[i] for key, column in self.columns.items()}
+
+
+def arrays(
+  columns: Mapping[str, Any],
+  *,
+  name: str = "arrays",
+  label_names: Sequence[str] | None = None,
+) -> Arrays:
+  """Makes a source of arrays or lists with the same first axis.
+
+  Args:
+    columns: such as {"image": UInt8[n h w c], "label": Int[n]}.
+    name: of the source, in messages and reports.
+    label_names: the classes in the order of their ids.
+
+  Raises:
+    UserError: if columns are empty or of different lengths, or a label is
+      not one of the classes.
+
+  >>> source = arrays({"text": ["good", "bad"], "label": [1, 0]})
+  >>> source[0]["text"], int(source[0]["label"])
+  ('good', 1)
+  """
+  columns = dict(columns)
+  lengths = {key: len(column) for key, column in columns.items()}
+  if len(set(lengths.values())) != 1:
+    raise UserError(f"{name}: columns must be of one length, got {lengths}.")
+  if not next(iter(lengths.values())):
+    raise UserError(f"{name} is empty: every column has length 0.")
+  names = None if label_names is None else tuple(label_names)
+  if "label" in columns:
+    columns["label"] = _labels(columns["label"], name, names)
+  return Arrays(columns, name, names)
+
+
+def _labels(
+  column: Any, name: str, names: tuple[str, ...] | None
+) -> np.ndarray:
+  labels = np.asarray(column)
+  if labels.ndim != 1 or labels.dtype.kind not in "iu":
+    raise UserError(
+      f'{name}: "label" must hold one integer an example, got'
+      f" {labels.dtype} of shape {labels.shape}."
+    )
+  count = None if names is None else len(names)
+  bad = (labels < 0) if count is None else (labels < 0) | (labels >= count)
+  if bad.any():
+    i = int(np.flatnonzero(bad)[0])
+    raise UserError(
+      f"example {i} of {name} has label {labels[i]}, which is none of"
+      f" {'the' if count is None else count} classes (ids count from 0;"
+      f" {int(bad.sum())} such labels in all)."
+    )
+  return labels.astype(np.int32)

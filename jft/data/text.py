@@ -1,0 +1,136 @@
+"""Texts to token ids, by the tokenizer that came with the weights."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tokenizers
+
+from jft.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Tokenizer:
+  """A tokenizer with its limit; made by `load_tokenizer`."""
+
+  encoder: tokenizers.Tokenizer
+  max_length: int
+  pad_id: int
+  sha256: str
+  """Of the file that it was read from, for `run.json`."""
+
+  def encode_batch(
+    self, texts: Sequence[str], pairs: Sequence[str] | None = None
+  ) -> list[dict[str, np.ndarray]]:
+    """Encodes texts or pairs of texts, cut to `max_length` tokens.
+
+    Returns:
+      For each {"input_ids", "token_type_ids"}, Int32[n] with special tokens
+      and without padding.
+    """
+    given: list[Any] = list(texts)
+    if pairs is not None:
+      given = list(zip(given, pairs, strict=True))
+    return [
+      {
+        "input_ids": np.array(encoding.ids, np.int32),
+        "token_type_ids": np.array(encoding.type_ids, np.int32),
+      }
+      for encoding in self.encoder.encode_batch(given)
+    ]
+
+
+def load_tokenizer(path: str | Path, max_length: int) -> Tokenizer:
+  """Loads a tokenizer from a model's folder or from its file.
+
+  Reads `tokenizer.json`, or a BERT `vocab.txt` with `do_lower_case` from the
+  `tokenizer_config.json` beside it (true if there is none). Of a pair too
+  long for `max_length` the longer text is cut first.
+
+  Args:
+    path: the folder or the file.
+    max_length: tokens of an example at most, special tokens included.
+
+  Raises:
+    UserError: if neither file is there or it cannot be read, or the model
+      takes fewer tokens than `max_length`.
+  """
+  file = _find(Path(path))
+  config = _config(file.parent / "tokenizer_config.json")
+  limit = config.get("model_max_length") or max_length
+  if not 2 < max_length <= limit:
+    raise UserError(
+      f"max_length={max_length} is not from 3 to {limit:g}, the longest input"
+      f" that {file.parent} was made for."
+    )
+  try:
+    if file.suffix == ".json":
+      encoder = tokenizers.Tokenizer.from_file(str(file))
+    else:
+      encoder = _word_piece(file, config)
+  except Exception as error:  # The Rust side raises bare Exceptions.
+    raise UserError(f"{file}: not a tokenizer: {error}.") from error
+  pad_id = _pad_id(encoder, config)
+  encoder.no_padding()
+  encoder.enable_truncation(max_length, strategy="longest_first")
+  sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+  return Tokenizer(encoder, max_length, pad_id, sha256)
+
+
+def _find(path: Path) -> Path:
+  if path.is_file():
+    return path
+  for name in ("tokenizer.json", "vocab.txt"):
+    if (path / name).is_file():
+      return path / name
+  raise UserError(f"{path} holds neither tokenizer.json nor vocab.txt.")
+
+
+def _config(path: Path) -> dict[str, Any]:
+  if not path.is_file():
+    return {}
+  try:
+    return json.loads(path.read_text(encoding="utf-8"))
+  except ValueError as error:
+    raise UserError(f"{path}: not JSON: {error}") from error
+
+
+def _word_piece(file: Path, config: dict[str, Any]) -> tokenizers.Tokenizer:
+  """BERT's tokenizer, from its word list."""
+  lines = file.read_text(encoding="utf-8").split("\n")
+  words = lines[:-1] if lines[-1] == "" else lines
+  vocab = {word: i for i, word in enumerate(words)}
+  lower = config.get("do_lower_case", True)
+  encoder = tokenizers.Tokenizer(
+    tokenizers.models.WordPiece(
+      vocab, unk_token="[UNK]", max_input_chars_per_word=100
+    )
+  )
+  encoder.normalizer = tokenizers.normalizers.BertNormalizer(
+    clean_text=True,
+    handle_chinese_chars=config.get("tokenize_chinese_chars", True),
+    strip_accents=config.get("strip_accents"),
+    lowercase=lower,
+  )
+  encoder.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+  encoder.post_processor = tokenizers.processors.BertProcessing(
+    ("[SEP]", vocab["[SEP]"]), ("[CLS]", vocab["[CLS]"])
+  )
+  special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+  encoder.add_special_tokens([token for token in special if token in vocab])
+  return encoder
+
+
+def _pad_id(encoder: tokenizers.Tokenizer, config: dict[str, Any]) -> int:
+  given = config.get("pad_token")
+  if isinstance(given, dict):
+    given = given.get("content")
+  for token in (given, "[PAD]", "<pad>"):
+    found = encoder.token_to_id(token) if token else None
+    if found is not None:
+      return found
+  return 0  # No padding token: the attention mask hides whatever is there.

@@ -1,0 +1,122 @@
+"""The frozen half of the params on disk: once a run, named by its contents.
+
+Fine-tuning a head changes kilobytes of a model of gigabytes. Checkpoints hold
+the kilobytes and the name of the folder that holds the rest.
+"""
+
+import hashlib
+from collections.abc import Collection
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+
+from jft import hosts, leaves, tree
+from jft.errors import UserError
+from jft.typing import Array, Params
+
+
+class FrozenStore:
+  """Frozen params under `<directory>/<hash of names, shapes and bytes>`."""
+
+  def __init__(self, directory: Any):
+    self._directory = directory
+    self._last: tuple[dict[str, str], list[int], str] | None = None
+
+  def put(self, params: Params) -> str:
+    """Writes the params unless they are there already; returns their name.
+
+    Only the first call (or one with other params) hashes and writes; later
+    ones compare a checksum computed on the device.
+    """
+    if not jax.tree.leaves(params):
+      return ""
+    name = self._name(params)
+    path = self._directory / name
+    if not hosts.agreed(path.exists()):
+      with ocp.StandardCheckpointer() as writer:
+        # Orbax writes to a temporary folder and renames it when all is there.
+        writer.save(path, tree.unflatten(leaves.plain(params)))
+    return name
+
+  def get(self, name: str, like: Params) -> Params:
+    """Returns the params stored as `name`, shaped and placed like `like`.
+
+    `like` itself comes back if it holds just these params: a run that goes on
+    loads the pretrained weights first, and need not hold them twice.
+
+    Raises:
+      UserError: if the folder is missing or holds something else.
+    """
+    if not name or self._name(like) == name:
+      return like
+    path = self._directory / name
+    try:
+      with ocp.StandardCheckpointer() as reader:
+        nested = reader.restore(path, tree.unflatten(leaves.targets(like)))
+    except Exception as error:
+      raise UserError(_damaged(path, f"cannot be read ({error})")) from error
+    params = leaves.rebuild(like, leaves.flatten(nested))
+    if _digest(params) != name:
+      raise UserError(_damaged(path, "hold other bytes than were written"))
+    self._last = (leaves.describe(params), _checksums(params), name)
+    return params
+
+  def prune(self, used: Collection[str]) -> None:
+    """Deletes all that is stored under a name not in `used`."""
+    if hosts.is_primary() and self._directory.exists():
+      for path in self._directory.iterdir():
+        if path.name not in used:
+          path.rmtree()
+
+  def _name(self, params: Params) -> str:
+    described, checksums = leaves.describe(params), _checksums(params)
+    if self._last is None or self._last[:2] != (described, checksums):
+      self._last = (described, checksums, _digest(params))
+    return self._last[2]
+
+
+def _damaged(path: Any, what: str) -> str:
+  return (
+    f"the frozen weights in {path} {what}; every checkpoint that needs them"
+    " can be restored again into a state with the same pretrained weights: load"
+    " them as that run did (run.json), and delete this folder."
+  )
+
+
+def _digest(params: Params) -> str:
+  """Returns 32 hex digits over all names, types, shapes and bytes."""
+  digest = hashlib.sha256()
+  described = leaves.describe(params)
+  for name, leaf in sorted(leaves.plain(params).items()):
+    digest.update(f"{name}:{described[name]}\n".encode())
+    digest.update(_on_host(leaf).reshape(-1).view(np.uint8).data)
+  return digest.hexdigest()[:32]
+
+
+def _on_host(leaf: Array) -> np.ndarray:
+  if leaf.is_fully_addressable or leaf.is_fully_replicated:
+    return np.ascontiguousarray(leaf)
+  return np.ascontiguousarray(
+    multihost_utils.process_allgather(leaf, tiled=True)
+  )
+
+
+def _checksums(params: Params) -> list[int]:
+  """Returns one number a leaf, computed where the leaf is.
+
+  The step hands frozen leaves on as new arrays, so identity tells nothing.
+  """
+  sums = [_bit_sum(leaf) for leaf in leaves.plain(params).values()]
+  return [int(value) for value in jax.device_get(sums)]
+
+
+@jax.jit
+def _bit_sum(leaf: Array) -> Array:
+  if jnp.issubdtype(leaf.dtype, jnp.floating):
+    bits = jnp.dtype(f"uint{8 * leaf.dtype.itemsize}")
+    leaf = jax.lax.bitcast_convert_type(leaf, bits)
+  return jnp.sum(leaf.astype(jnp.uint32), dtype=jnp.uint32)

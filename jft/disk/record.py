@@ -1,0 +1,74 @@
+"""The JSON record of a checkpoint: what it is, and the host's side of a run."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Self
+
+from jft.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+  """What is known of a checkpoint without reading its arrays.
+
+  Attributes:
+    step: completed updates.
+    attempt: how many rollbacks came before.
+    metrics: {name: number}; may hold nan and inf.
+    leaves: {name: dtype and shape} of the whole state.
+    frozen: the name of its frozen weights, "" for none.
+    extra: the caller's own, as JSON gives it back.
+  """
+
+  step: int
+  attempt: int
+  metrics: dict[str, float]
+  leaves: dict[str, str]
+  frozen: str = ""
+  extra: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+  def to_json(self) -> dict[str, Any]:
+    """Returns what `json.dumps` takes."""
+    # JSON has no nan and no inf: such metrics are text there.
+    metrics = {
+      name: value if math.isfinite(value) else str(value)
+      for name, value in self.metrics.items()
+    }
+    return {**dataclasses.asdict(self), "metrics": metrics}
+
+  @classmethod
+  def from_json(cls, saved: Mapping[str, Any]) -> Self:
+    """Returns the record that `to_json` was given."""
+    return cls(**{**saved, "metrics": numbers(saved["metrics"])})
+
+  def repeats(self, old: "Record") -> bool:
+    """Returns whether saving this on top of `old` would change nothing."""
+    return (self.step, self.attempt, self.leaves) == (
+      old.step,
+      old.attempt,
+      old.leaves,
+    ) and (not self.metrics or str(self.metrics) == str(old.metrics))
+
+
+def numbers(metrics: Mapping[str, Any] | None) -> dict[str, float]:
+  """Returns metrics as Python floats, from arrays, scalars or text."""
+  return {name: float(value) for name, value in (metrics or {}).items()}
+
+
+def json_copy(extra: Mapping[str, Any] | None) -> dict[str, Any]:
+  """Returns what will be read back of `extra`.
+
+  Raises:
+    UserError: if it is not a mapping that JSON can hold.
+
+  >>> json_copy({"offset": 3, "shape": (1, 2)})
+  {'offset': 3, 'shape': [1, 2]}
+  """
+  try:
+    return json.loads(json.dumps(dict(extra or {})))
+  except (TypeError, ValueError) as error:
+    raise UserError(
+      f"extra must hold what JSON can (numbers, text, lists, dicts): {error}."
+    ) from error

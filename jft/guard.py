@@ -1,0 +1,81 @@
+"""The divergence guard: tells a broken run from a noisy one.
+
+A pure function of the losses seen so far, so that a replay decides the same.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from jft.typing import Sequence
+
+
+@dataclasses.dataclass(frozen=True)
+class Guard:
+  """When a loss counts as diverged.
+
+  Attributes:
+    window: how many good losses before it a loss is compared with.
+    threshold: robust z-score, (loss - median) / (1.4826 * MAD), from which a
+      loss is a spike.
+    min_history: fewer good losses than this: only NaN and inf are caught.
+    min_rise: a spike is also at least this much above the median, relative to
+      it, so that a loss that has gone flat does not trip over noise.
+  """
+
+  window: int = 100
+  threshold: float = 20.0
+  min_history: int = 20
+  min_rise: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Incident:
+  """The first bad step: which update, why, and its numbers."""
+
+  step: int
+  reason: str
+  loss: float
+  grad_norm: float
+  median: float | None
+
+
+def first_incident(
+  guard: Guard,
+  history: Sequence[float],
+  steps: Sequence[tuple[int, float, float]],
+) -> Incident | None:
+  """Returns the first diverged step, or None.
+
+  Args:
+    guard: the thresholds.
+    history: good losses before these steps, oldest first.
+    steps: (step, loss, grad_norm) in order.
+
+  >>> first_incident(Guard(), [], [(1, 0.5, 1.0), (2, float("nan"), 1.0)]).step
+  2
+  >>> first_incident(Guard(), [1.0, 1.1] * 10, [(21, 9.0, 1.0)]).reason
+  'spike'
+  """
+  seen = list(history)
+  for step, loss, grad_norm in steps:
+    recent = np.asarray(seen[-guard.window :])
+    median = float(np.median(recent)) if recent.size else None
+    if not (math.isfinite(loss) and math.isfinite(grad_norm)):
+      return Incident(step, "not finite", loss, grad_norm, median)
+    if _is_spike(guard, recent, loss):
+      return Incident(step, "spike", loss, grad_norm, median)
+    seen.append(loss)
+  return None
+
+
+def _is_spike(guard: Guard, recent: np.ndarray, loss: float) -> bool:
+  if recent.size < guard.min_history:
+    return False
+  median = np.median(recent)
+  spread = 1.4826 * np.median(np.abs(recent - median))
+  rise = loss - median
+  return bool(
+    rise > guard.threshold * spread and rise > guard.min_rise * abs(median)
+  )

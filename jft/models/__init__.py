@@ -1,0 +1,1 @@
+"""Model families in Flax Linen, one a file."""

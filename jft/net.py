@@ -1,0 +1,297 @@
+"""A pretrained network as a record of pure functions and arrays."""
+
+import dataclasses
+import pathlib
+import re
+
+import jax
+import jax.numpy as jnp
+
+from jft import families, tree
+from jft.errors import UserError, did_you_mean
+from jft.families import Family
+from jft.pretrained import adapt, formats, hub
+from jft.pretrained.formats.lazy import shape_of
+from jft.pretrained.report import Report, Row
+from jft.typing import Any, ApplyFn, Key, Mapping, Params, Variables
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+  """What a network is and what it expects.
+
+  Attributes:
+    family: such as "resnet"; kind: "image" or "text".
+    preset: the architecture's name, "" if it has none.
+    config: the family's config record.
+    num_classes: outputs of the head, None without one.
+    label_names: of the head's classes, () if unknown.
+    image_size, mean, std: images: side in pixels and normalisation of [0, 1].
+    tokenizer: text: its file.
+    source: what was loaded, "" for random weights; sha256: of the weights.
+  """
+
+  family: str
+  kind: str
+  preset: str
+  config: Any
+  num_classes: int | None
+  label_names: tuple[str, ...] = ()
+  image_size: int = 0
+  mean: tuple[float, ...] = ()
+  std: tuple[float, ...] = ()
+  tokenizer: pathlib.Path | None = None
+  source: str = ""
+  sha256: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Net:
+  """A network: nothing in it changes, training works on copies.
+
+  Attributes:
+    apply: (variables, inputs, *, train=False, rngs=None, mutable=False,
+      axis_name=None) -> outputs, or (outputs, collections) where mutable.
+    variables: {"params": ..., collections}.
+    spec: what it is and what it expects.
+    report: what became of every tensor at the load.
+  """
+
+  apply: ApplyFn
+  variables: Variables
+  spec: Spec
+  report: Report
+
+  @property
+  def params(self) -> Params:
+    """The params tree."""
+    return self.variables["params"]
+
+
+def load_pretrained(
+  source: str,
+  *,
+  arch: str | None = None,
+  num_classes: int | None = None,
+  key: Key | None = None,
+  pretrained: bool = True,
+  **options: Any,
+) -> Net:
+  """Builds a network and fills it from pretrained weights.
+
+  Every leaf on both sides is accounted for in `net.report`; what is not is an
+  error, so nothing is ever half-loaded.
+
+  Args:
+    source: "jft:NAME" (shipped), "hf:org/name[@revision]", "package:NAME" (in
+      an installed Python package), a folder in Hugging Face's layout or a file
+      (.safetensors, .pth, .bin).
+    arch: the preset of a bare file, such as "resnet34"; a folder with a
+      config.json needs none.
+    num_classes: a new head with so many outputs, drawn from `key`, even where
+      the source's head has as many. None keeps the source's head, 0 drops it.
+    key: for what is initialised.
+    pretrained: False initialises everything, to compare with.
+    **options: `dtype`, `param_dtype`, `remat`; `pooling` for text.
+
+  Raises:
+    UserError: for a source that is missing, damaged or of another
+      architecture, or a tensor that nothing accounts for.
+
+  >>> net = load_pretrained("jft:resnet14_fashion")
+  >>> net.report.counts()
+  {'loaded': 77, 'dropped': 0}
+  """
+  located = hub.locate(source)
+  weights = formats.read(located.weights)
+  shapes = {name: shape_of(weights, name) for name in weights}
+  family, config = _architecture(located, shapes, arch)
+  config, options = _configure(config, options)
+  family.check(config, shapes)
+  table = family.table(config, shapes)
+  dropped = list(family.dropped(config))
+  reinit = [] if pretrained else [".*"]
+  if num_classes is None:
+    num_classes = _own_classes(table, shapes)
+  elif num_classes == 0:
+    num_classes = None
+    dropped.append((family.head, "the head, by num_classes=0"))
+  elif pretrained:
+    reinit = ["params/head/.*"]
+  module = family.module(config, num_classes, **options)
+  target = _target(family, module, config)
+  flat, report = adapt.adapt(
+    target,
+    weights,
+    {name: entry for name, entry in table.items() if name in target},
+    dropped,
+    initial=_initial(family, module, config, target, reinit, key),
+    reinit=reinit,
+  )
+  variables = jax.tree.map(jnp.asarray, tree.unflatten(flat))
+  spec = _spec(located, family, config, num_classes, reinit)
+  return Net(linen_apply(module), variables, spec, report)
+
+
+def init(arch: str, *, num_classes: int, key: Key, **options: Any) -> Net:
+  """Builds a network with random weights.
+
+  Args:
+    arch: a preset, such as "resnet18".
+    num_classes: outputs of the head.
+    key: draws the weights.
+    **options: as for `load_pretrained`.
+  """
+  family, config = families.preset(arch)
+  config, options = _configure(config, options)
+  module = family.module(config, num_classes, **options)
+  target = _target(family, module, config)
+  flat = _initial(family, module, config, target, [".*"], key)
+  rows = tuple(
+    Row(name, None, "reinit", tuple(spec.shape), None, "no source")
+    for name, spec in target.items()
+  )
+  spec = Spec(
+    family.name,
+    family.kind,
+    arch,
+    config,
+    num_classes,
+    **_image_spec({}, config),
+  )
+  return Net(linen_apply(module), tree.unflatten(flat), spec, Report(rows))
+
+
+def linen_apply(module: Any) -> ApplyFn:
+  """Returns the pure function of a Linen module, in jft's signature."""
+
+  def apply(
+    variables: Variables,
+    inputs: Any,
+    *,
+    train: bool = False,
+    rngs: Mapping[str, Key] | None = None,
+    mutable: Any = False,
+    axis_name: str | None = None,
+  ) -> Any:
+    return module.apply(
+      variables,
+      inputs,
+      train=train,
+      axis_name=axis_name,
+      rngs=rngs,
+      mutable=mutable,
+    )
+
+  return apply
+
+
+def dummy_inputs(spec_or_family: Any, config: Any, size: int = 32) -> Any:
+  """Returns the smallest inputs the network takes: one image or one text."""
+  if spec_or_family.kind == "image":
+    return jnp.zeros((1, size, size, config.in_channels))
+  tokens = jnp.zeros((1, 8), jnp.int32)
+  return {"input_ids": tokens, "attention_mask": tokens + 1}
+
+
+def _architecture(
+  located: hub.Located, shapes: Mapping[str, Any], arch: str | None
+) -> tuple[Family, Any]:
+  if arch:
+    return families.preset(arch)
+  for family in families.FAMILIES.values():
+    if (config := family.recognise(located.config, shapes)) is not None:
+      return family, config
+  known = ", ".join(families.FAMILIES)
+  kind = located.config.get("model_type") or located.config.get("family")
+  raise UserError(
+    f"{located.source!r} is of model type {kind!r}, jft has: {known}."
+    if kind
+    else f"{located.source!r} has no config that names its architecture; say"
+    ' it: arch="resnet34", for example.'
+  )
+
+
+def _configure(config: Any, options: Mapping[str, Any]) -> tuple[Any, dict]:
+  """Options that the family's config has go there, the rest to the module."""
+  fields = {field.name for field in dataclasses.fields(config)}
+  for name in options:
+    if name not in (known := {*fields, "dtype", "param_dtype", "remat"}):
+      raise UserError(
+        f"{type(config).__module__.rpartition('.')[2]} has no option {name!r},"
+        f" it has {', '.join(sorted(known))}.{did_you_mean(name, known)}"
+      )
+  ours = {name: options[name] for name in options if name in fields}
+  rest = {name: options[name] for name in options if name not in fields}
+  return dataclasses.replace(config, **ours), rest
+
+
+def _own_classes(table: Mapping[str, Any], shapes: Mapping[str, Any]):
+  entry = table.get("params/head/bias")
+  found = shapes.get(entry.source) if entry else None
+  return found[0] if found else None
+
+
+def _target(family: Family, module: Any, config: Any) -> dict[str, Any]:
+  shapes = jax.eval_shape(
+    module.init, jax.random.key(0), dummy_inputs(family, config)
+  )
+  return tree.flatten(shapes)
+
+
+def _initial(family, module, config, target, reinit, key) -> dict[str, Any]:
+  """Draws the leaves that a reinit rule asks for, and only those."""
+  wanted = [
+    name for name in target if any(re.fullmatch(r, name) for r in reinit)
+  ]
+  if not wanted:
+    return {}
+  if key is None:
+    raise UserError(
+      f"{len(wanted)} leaves are to be initialised ({wanted[0]}, ...): give"
+      " key=jax.random.key(0)."
+    )
+
+  def draw(key: Key) -> dict[str, Any]:
+    flat = tree.flatten(module.init(key, dummy_inputs(family, config)))
+    return {name: flat[name] for name in wanted}
+
+  return jax.jit(draw)(key)
+
+
+def _spec(located, family, config, num_classes, reinit) -> Spec:
+  kept = located.config.get("label_names") or [
+    name
+    for _, name in sorted(
+      (int(i), name) for i, name in located.config.get("id2label", {}).items()
+    )
+  ]
+  known = {c: name for name, c in family.presets.items()}
+  return Spec(
+    family.name,
+    family.kind,
+    known.get(config, ""),
+    config,
+    num_classes,
+    label_names=() if reinit or len(kept) != num_classes else tuple(kept),
+    tokenizer=located.tokenizer,
+    source=located.source,
+    sha256=located.sha256,
+    **(_image_spec(located.config, config) if family.kind == "image" else {}),
+  )
+
+
+def _image_spec(found: Mapping[str, Any], config: Any) -> dict[str, Any]:
+  if not hasattr(config, "in_channels"):
+    return {}
+  rgb = config.in_channels == 3
+  return {
+    "image_size": found.get(
+      "image_size", 224 if config.stem == "imagenet" else 32
+    ),
+    "mean": tuple(found.get("mean", IMAGENET_MEAN if rgb else (0.5,))),
+    "std": tuple(found.get("std", IMAGENET_STD if rgb else (0.5,))),
+  }

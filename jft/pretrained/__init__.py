@@ -1,0 +1,1 @@
+"""Pretrained weights: from foreign names and layouts to jft's, and back."""

@@ -1,0 +1,81 @@
+"""A mapping of named tensors that reads each one only when it is asked for."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jft.errors import UserError
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Tensors(Mapping[str, np.ndarray]):
+  """Names with their shapes and dtypes; values come from the file on access.
+
+  Each access reads the file again and returns a fresh array, so the file may be
+  replaced or deleted while the arrays already read live on.
+
+  Args:
+    specs: {name: shape and dtype}, known without reading a value.
+    load: reads the tensor of one name.
+  """
+
+  specs: Mapping[str, jax.ShapeDtypeStruct]
+  load: Callable[[str], np.ndarray]
+
+  def __getitem__(self, name: str) -> np.ndarray:
+    if name not in self.specs:
+      raise KeyError(name)
+    return self.load(name)
+
+  def __contains__(self, name: object) -> bool:
+    return name in self.specs
+
+  def __iter__(self) -> Iterator[str]:
+    return iter(self.specs)
+
+  def __len__(self) -> int:
+    return len(self.specs)
+
+  def __repr__(self) -> str:
+    return f"Tensors({len(self)} names)"
+
+
+def shape_of(source: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:
+  """Returns a tensor's shape, without reading its values if they are lazy."""
+  if isinstance(source, Tensors):
+    return tuple(source.specs[name].shape)
+  return tuple(np.shape(source[name]))
+
+
+def read_span(path: Path, offset: int, nbytes: int) -> np.ndarray:
+  """Returns `nbytes` bytes of a file from `offset`, as UInt8[nbytes].
+
+  Plain reads and no mmap: a file that shrinks under a memory map kills the
+  process, and jax may keep using mapped pages as a buffer without copying.
+
+  Raises:
+    UserError: if the file has become shorter than that, or unreadable.
+  """
+  try:
+    with open(path, "rb") as file:
+      file.seek(offset)
+      data = np.fromfile(file, np.uint8, nbytes)
+  except OSError as error:
+    raise UserError(f"cannot read {path}: {error}.") from error
+  if data.size != nbytes:
+    raise UserError(
+      f"{path} is truncated: expected {nbytes} bytes at {offset}, got"
+      f" {data.size}; copy or download it again."
+    )
+  return data
+
+
+def as_dtype(data: np.ndarray, dtype: np.dtype) -> np.ndarray:
+  """Returns raw bytes as a flat array of `dtype`.
+
+  A foreign bool may be stored as any non-zero byte, which NumPy must not see.
+  """
+  return data != 0 if dtype == np.bool_ else data.view(dtype)

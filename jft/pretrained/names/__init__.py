@@ -1,0 +1,1 @@
+"""Name tables, one family a file: jft name -> source name and layout."""

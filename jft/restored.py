@@ -1,0 +1,25 @@
+"""A run opened again: its own config built, its best state restored."""
+
+import pathlib
+
+from jft import config as configs
+from jft.build import Run, build
+from jft.errors import UserError
+from jft.loop import checkpointer
+from jft.state import TrainState
+from jft.writers import read_json
+
+
+def best(workdir: str | pathlib.Path) -> tuple[Run, TrainState]:
+  """Returns the run of a workdir and its best state so far.
+
+  Raises:
+    UserError: if there is no run, or none of its evaluations is saved.
+  """
+  workdir = pathlib.Path(workdir)
+  if not (workdir / "run.json").is_file():
+    raise UserError(f"{workdir} is no run of jft: it holds no run.json.")
+  config = configs.from_dict(read_json(workdir / "run.json")["config"])
+  run = build(config)
+  with checkpointer(config, workdir) as ckpt:
+    return run, ckpt.restore_best(run.state)

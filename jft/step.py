@@ -1,0 +1,157 @@
+"""The train and eval steps: one pure function each, wherever they run."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jft import rng, tree
+from jft.state import TrainState
+from jft.tasks import Task, model_inputs
+from jft.tuning import frozen_norm
+from jft.typing import Any, ApplyFn, Array, Batch, Callable, Float, Variables
+
+Metrics = dict[str, Array]
+
+
+def make_train_step(
+  apply: ApplyFn,
+  task: Task,
+  tx: optax.GradientTransformation,
+  *,
+  active: Callable[[str], bool] = lambda name: True,
+  accumulate: int = 1,
+) -> Callable[..., tuple[TrainState, Metrics]]:
+  """Returns step(state, batch, *, axis_name=None) -> (state, metrics).
+
+  Only the active leaves of `state.params` are differentiated; a BatchNorm that
+  is frozen whole runs in inference mode. The loss is the mean over the examples
+  that `batch["mask"]` keeps, on all devices together.
+
+  Args:
+    apply: (variables, inputs, *, train, rngs, mutable, axis_name) -> (outputs,
+      collections).
+    task: loss and metrics per example.
+    tx: optimizer over `state.params`, made for the same active leaves.
+    active: name -> is this trainable leaf updated?
+    accumulate: parts the batch is cut into, run one after another to save
+      memory. The update is the whole batch's, except that a BatchNorm in train
+      mode normalises each part by its own statistics.
+  """
+
+  def step(state: TrainState, batch: Batch, *, axis_name: str | None = None):
+    live, held = tree.split(state.params, active)
+    fixed = tree.merge(state.frozen, held)
+    still = frozen_norm.frozen_modules(live, fixed)
+    total = _all_sum(batch["mask"].sum(), axis_name)
+
+    def loss_fn(live, model_state, part, key):
+      variables = {"params": tree.merge(live, fixed), **model_state}
+      with frozen_norm.inference_mode(still):
+        outputs, model_state = apply(
+          variables,
+          model_inputs(part),
+          train=True,
+          rngs={"dropout": key},
+          mutable=list(model_state),
+          axis_name=axis_name,
+        )
+      sums = {
+        name: jnp.sum(values * part["mask"]) / total
+        for name, values in per_example(task, outputs, part).items()
+      }
+      return sums["loss"], (sums, model_state)
+
+    grads, metrics, model_state = _accumulate(
+      jax.grad(loss_fn, has_aux=True),
+      (live, state.model_state),
+      batch,
+      _device_key(state, axis_name),
+      accumulate,
+    )
+    grads, metrics = _all_sum((grads, metrics), axis_name)
+    params, opt_state = _update(state, tx, grads, live, held)
+    state = state.replace(
+      step=state.step + 1,
+      params=params,
+      opt_state=opt_state,
+      model_state=model_state,
+    )
+    return state, {**metrics, "grad_norm": optax.tree.norm(grads)}
+
+  return step
+
+
+def make_eval_step(
+  apply: ApplyFn, task: Task
+) -> Callable[[Variables, Batch], Metrics]:
+  """Returns step(variables, batch) -> per-example loss, metrics and outputs.
+
+  The values of padded examples are meaningless; `batch["mask"]` marks them.
+  """
+
+  def step(variables: Variables, batch: Batch) -> Metrics:
+    outputs = apply(variables, model_inputs(batch), train=False)
+    return {**per_example(task, outputs, batch), "logits": outputs["logits"]}
+
+  return step
+
+
+def per_example(
+  task: Task, outputs: Any, batch: Batch
+) -> dict[str, Float[Array, "b"]]:
+  """Returns {"loss": ..., metric: ...}, one number an example."""
+  values = {name: fn(outputs, batch) for name, fn in task.metrics.items()}
+  return {"loss": task.loss(outputs, batch), **values}
+
+
+def _all_sum(values: Any, axis_name: str | None) -> Any:
+  return jax.lax.psum(values, axis_name) if axis_name else values
+
+
+def _device_key(state: TrainState, axis_name: str | None) -> Array:
+  key = rng.at(state.key, state.step, state.attempt)
+  index = jax.lax.axis_index(axis_name) if axis_name else 0
+  return jax.random.fold_in(key, index)
+
+
+def _accumulate(grad_fn, carried, batch: Batch, key: Array, parts: int):
+  """Sums gradients and metrics over `parts` slices of the batch."""
+  live, model_state = carried
+  if parts == 1:
+    grads, (metrics, model_state) = grad_fn(live, model_state, batch, key)
+    return grads, metrics, model_state
+
+  def body(carry, xs):
+    model_state, sums = carry
+    index, part = xs
+    grads, (metrics, model_state) = grad_fn(
+      live, model_state, part, jax.random.fold_in(key, index)
+    )
+    return (model_state, jax.tree.map(jnp.add, sums, (grads, metrics))), None
+
+  sliced = jax.tree.map(
+    lambda x: x.reshape(parts, x.shape[0] // parts, *x.shape[1:]), batch
+  )
+  first = jax.tree.map(lambda x: x[0], sliced)
+  shapes = jax.eval_shape(grad_fn, live, model_state, first, key)
+  zeros = jax.tree.map(
+    lambda x: jnp.zeros(x.shape, x.dtype), (shapes[0], shapes[1][0])
+  )
+  (model_state, (grads, metrics)), _ = jax.lax.scan(
+    body, (model_state, zeros), (jnp.arange(parts), sliced)
+  )
+  return grads, metrics, model_state
+
+
+def _update(state: TrainState, tx, grads, live, held):
+  """Moves the live leaves alone: held ones are returned bit for bit."""
+  still = jax.tree.map(jnp.zeros_like, held)
+  updates, opt_state = tx.update(
+    tree.merge(grads, still), state.opt_state, state.params
+  )
+  moved = tree.flatten(live)
+  updates, _ = tree.split(updates, moved.__contains__)
+  updates = jax.tree.map(
+    lambda u: (u * state.lr_scale).astype(u.dtype), updates
+  )
+  return tree.merge(optax.apply_updates(live, updates), held), opt_state

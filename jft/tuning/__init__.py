@@ -1,0 +1,1 @@
+"""What is trained: pure rules over parameter names."""

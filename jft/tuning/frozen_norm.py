@@ -1,0 +1,57 @@
+"""A frozen BatchNorm stays as it was: statistics used, never updated.
+
+BatchNorm drifts even when every parameter is frozen, since train mode updates
+its running statistics and normalises by the batch. So a BatchNorm module whose
+parameters are all frozen runs in inference mode. The model's code is left
+alone: Linen's method interceptor overrides that one argument.
+"""
+
+import contextlib
+
+import flax.linen as nn
+
+from jft import tree
+from jft.typing import Params
+
+
+def frozen_modules(trained: Params, frozen: Params) -> frozenset[str]:
+  """Returns the names of the modules that own frozen parameters alone.
+
+  >>> sorted(frozen_modules({"a": {"norm": {"scale": 1}}},
+  ...                       {"a": {"norm": {"bias": 1}, "fc": {"bias": 1}}}))
+  ['a/fc']
+  """
+  owners = [
+    {name.rpartition("/")[0] for name in tree.flatten(half)}
+    for half in (trained, frozen)
+  ]
+  return frozenset(owners[1] - owners[0])
+
+
+@contextlib.contextmanager
+def inference_mode(modules: frozenset[str]):
+  """Within the context, these BatchNorm modules use running statistics.
+
+  Args:
+    modules: module names, "/"-joined, as `frozen_modules` returns.
+  """
+
+  def intercept(next_fun, args, kwargs, context):
+    module = context.module
+    if (
+      context.method_name != "__call__"
+      or not isinstance(module, nn.BatchNorm)
+      or "/".join(module.path) not in modules
+    ):
+      return next_fun(*args, **kwargs)
+    # The flag may have been set on the module or be given in the call, and
+    # Linen refuses both at once: clear the former, override the latter.
+    before = module.use_running_average
+    object.__setattr__(module, "use_running_average", None)
+    try:
+      return next_fun(args[0], **{**kwargs, "use_running_average": True})
+    finally:
+      object.__setattr__(module, "use_running_average", before)
+
+  with nn.intercept_methods(intercept):
+    yield

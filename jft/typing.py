@@ -1,0 +1,59 @@
+"""The types every signature uses, with jft's fixed shape letters.
+
+Shapes are written with jaxtyping: `b` batch, `h w c` image, `n` tokens, `d`
+width, `k` classes; `*shape` where any shape will do.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float, Int, PyTree, Shaped, UInt8
+
+Array = jax.Array
+Key = jax.Array
+ArrayLike = jax.Array | np.ndarray
+
+Params = dict[str, Any]
+"""A nested dict of arrays, as Linen's `init` returns under "params"."""
+
+Variables = dict[str, Any]
+"""`{"params": ..., "batch_stats": ..., ...}`: all that `apply` needs."""
+
+Batch = dict[str, Any]
+"""Arrays with one leading batch axis: the inputs, `label`, `mask`, `id`."""
+
+Outputs = dict[str, jax.Array]
+"""What a model returns: `logits`, `features` and `hidden`."""
+
+Rules = Sequence[tuple[str, Any]]
+"""Ordered (regular expression, value): full match, the first match wins."""
+
+ApplyFn = Callable[..., Any]
+LossFn = Callable[[Outputs, Batch], "Float[Array, 'b']"]
+
+__all__ = [
+  "Any",
+  "ApplyFn",
+  "Array",
+  "ArrayLike",
+  "Batch",
+  "Bool",
+  "Callable",
+  "Float",
+  "Int",
+  "Iterable",
+  "Iterator",
+  "Key",
+  "LossFn",
+  "Mapping",
+  "Outputs",
+  "Params",
+  "PyTree",
+  "Rules",
+  "Sequence",
+  "Shaped",
+  "UInt8",
+  "Variables",
+]

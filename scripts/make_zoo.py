@@ -1,0 +1,89 @@
+"""Makes a shipped model of a finished run: weights, config and model card.
+
+  jft train --config=configs/pretrain_fashion.py --workdir=runs/fashion
+  python scripts/make_zoo.py runs/fashion resnet14_fashion
+
+Writes jft/pretrained/zoo/NAME.{safetensors,json,md}: the weights in
+torchvision's layout, what `load_pretrained` needs to know, and the card.
+"""
+
+import json
+import pathlib
+import sys
+
+import numpy as np
+
+from jft import families, restored, tree
+from jft.pretrained import export, hub
+from jft.pretrained.formats import safetensors
+from jft.writers import read_json
+
+ZOO = pathlib.Path(hub.__file__).parent / "zoo"
+
+CARD = """\
+# {name}
+
+{params:,} parameters, {bytes:,} bytes. A ResNet ({preset}) for grey images of
+{size} x {size} pixels, in torchvision's names and layout.
+
+- Trained on: {train} ({train_examples:,} examples, sha256 {train_hash})
+- Recipe: `{command}` (jft {version}, seed {seed})
+- Best of the run by {metric}: step {best_step}
+- Test accuracy: {accuracy:.4f} on {test_examples:,} examples
+- Hardware: {cores} CPU cores, {wall:.0f} s
+- Weights sha256: {sha256}
+- Licence: Apache-2.0; the data set Fashion-MNIST is MIT (Zalando SE)
+
+Made by `scripts/make_zoo.py`; loaded by `jft.load_pretrained("jft:{name}")`.
+"""
+
+
+def main(workdir: pathlib.Path, name: str) -> None:
+  run, state = restored.best(workdir)
+  spec, facts = run.net.spec, read_json(workdir / "run.json")
+  summary = read_json(workdir / "summary.json")
+  family = families.FAMILIES[spec.family]
+  flat = export.to_source(
+    tree.flatten(state.variables), family.table(spec.config, {})
+  )
+  path = ZOO / f"{name}.safetensors"
+  ZOO.mkdir(exist_ok=True)
+  safetensors.write(path, flat, {"format": "pt"})
+  digest = hub.sha256(path)
+  config = {
+    "family": spec.family,
+    "preset": spec.preset,
+    "image_size": facts["config"]["data"]["image_size"] or spec.image_size,
+    "mean": list(spec.mean),
+    "std": list(spec.std),
+    "label_names": list(run.label_names),
+    "sha256": digest,
+  }
+  (ZOO / f"{name}.json").write_text(json.dumps(config, indent=2) + "\n")
+  data = facts["data"]
+  card = CARD.format(
+    name=name,
+    params=sum(int(np.prod(x.shape)) for x in flat.values()),
+    bytes=path.stat().st_size,
+    preset=spec.preset,
+    size=config["image_size"],
+    train=data["train"]["name"],
+    train_examples=data["train"]["examples"],
+    train_hash=data["train"]["sha256"],
+    command=" ".join(facts["command"]),
+    version=facts["versions"]["jft"],
+    seed=facts["config"]["seed"],
+    metric=facts["config"]["stop"]["metric"],
+    best_step=summary["best_step"],
+    accuracy=summary["metrics"]["test/accuracy"],
+    test_examples=data["test"]["examples"],
+    cores=facts["cores"],
+    wall=summary["wall_secs"],
+    sha256=digest,
+  )
+  (ZOO / f"{name}.md").write_text(card)
+  print(card)
+
+
+if __name__ == "__main__":
+  main(pathlib.Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,101 @@
+import pathlib
+
+import pytest
+
+from jft import config
+from jft.errors import UserError
+
+RECIPES = sorted(p.stem for p in config.recipes_folder().glob("*.py"))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_has_exactly_the_default_keys(name):
+  assert set(config.flatten(config.load(name))) == set(
+    config.flatten(config.default())
+  )
+
+
+def test_every_key_of_the_default_is_commented():
+  source = (config.recipes_folder() / "default.py").read_text().splitlines()
+  for above, line in zip(source, source[1:], strict=False):
+    if line.strip().startswith('"') and '": ' in line and not line.rstrip().endswith("{"):
+      assert "#" in line or above.strip().startswith("#"), line
+
+
+def overridden(*texts):
+  return config.load("default", texts)
+
+
+def test_overrides_keep_the_defaults_type():
+  c = overridden(
+    "optim.lr=1",
+    "guard.enabled=false",
+    "data.label_names=ant,bee",
+    "tune.rules=[('head/.*', 'head'), ('.*', 'freeze')]",
+    "seed=3",
+  )
+  assert (c.optim.lr, type(c.optim.lr)) == (1.0, float)
+  assert c.guard.enabled is False
+  assert c.data.label_names == ("ant", "bee")
+  assert c.tune.rules == (("head/.*", "head"), (".*", "freeze"))
+  assert c.seed == 3
+
+
+@pytest.mark.parametrize(
+  ("text", "message"),
+  [
+    ("optim.ir=3", r"unknown key 'optim.ir'. Did you mean 'optim.lr'"),
+    ("optim.lr=x", r"--config.optim.lr=x: expected float, got str"),
+    ("stop.patience=1.5", r"expected int, got float"),
+    ("seed=True", r"expected int, got bool"),
+    ("optim=3", r"is a section; set one of \['optim.b1'"),
+    ("optim.lr", r"needs a value"),
+  ],
+)
+def test_bad_overrides(text, message):
+  with pytest.raises(UserError, match=message):
+    overridden(text)
+
+
+def write(tmp_path, body):
+  path = tmp_path / "recipe.py"
+  path.write_text(
+    "import jft.config\n\ndef get_config():\n"
+    f"  c = jft.config.default()\n  {body}\n  return c\n"
+  )
+  return str(path)
+
+
+@pytest.mark.parametrize(
+  ("body", "message"),
+  [
+    ("c.optim.lrr = 1.0", r"unknown key 'lrr'. Did you mean"),
+    ("c.optim.lr = 'high'", r"recipe.py: Could not override field 'lr'"),
+    ("c.optim.lr = = 1", r"recipe.py: invalid syntax"),
+  ],
+)
+def test_bad_recipes(tmp_path, body, message):
+  with pytest.raises(UserError, match=message):
+    config.load(write(tmp_path, body))
+
+
+def test_a_missing_recipe_lists_what_there_is():
+  with pytest.raises(UserError, match=r"no config file 'quickstrat'.*quickstart"):
+    config.load("quickstrat")
+
+
+def test_a_loaded_config_is_locked():
+  with pytest.raises(AttributeError):
+    overridden().sed = 1
+
+
+def test_diff_names_what_changed():
+  old, new = overridden(), overridden("optim.lr=0.5", "seed=2")
+  assert config.diff(old, new) == {"optim.lr": (0.001, 0.5), "seed": (0, 2)}
+  assert config.diff(old, overridden()) == {}
+
+
+def test_recipes_are_found_from_anywhere(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  assert isinstance(config.recipes_folder(), pathlib.Path)
+  assert config.load("default").seed == 0

@@ -1,0 +1,78 @@
+"""ResNet's name table: torchvision's state dict, whole and nothing else."""
+
+import hashlib
+
+import pytest
+from golden import resnet as case
+
+from jft.errors import UserError
+from jft.models import resnet
+from jft.pretrained.names import resnet as names
+
+# Of torchvision 0.28.0's names and shapes, by tests/golden/make_resnet.py.
+DIGESTS = {
+  "resnet18": "2bb53b15765c4651c9f371fb47d78ca6",
+  "resnet34": "b945021fb00b779b6e5e1810908ed0ef",
+  "resnet50": "cf11dad974eadeaaacacc7af8f712d7e",
+  "resnet101": "d916ed2068e1af5d7277ff4803fe46da",
+  "resnet152": "2fe195791c8ffb5f3ae9393dbeebb0c9",
+}
+
+
+@pytest.mark.parametrize("arch", DIGESTS)
+def test_names_and_shapes_are_torchvisions(arch):
+  shapes = case.source_shapes(arch, 1000)
+  rows = sorted(f"{name} {shape}" for name, shape in shapes.items())
+  digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()[:32]
+  assert digest == DIGESTS[arch]
+
+
+@pytest.mark.parametrize("arch", case.CONFIGS)
+def test_the_table_names_every_variable_once(arch):
+  table = names.table(case.CONFIGS[arch])
+  assert table.keys() == case.target(arch).keys()
+  assert len({entry.source for entry in table.values()}) == len(table)
+
+
+@pytest.mark.parametrize("arch", case.CONFIGS)
+def test_detect_finds_the_config(arch):
+  found = names.detect(case.source_shapes(arch))
+  assert found is not None
+  assert found.pop("num_classes") == 10
+  assert resnet.Config(**found) == case.CONFIGS[arch]
+
+
+def test_detect_without_a_head():
+  found = names.detect(case.source_shapes("resnet18", None))
+  assert found is not None
+  assert found["num_classes"] is None
+
+
+@pytest.mark.parametrize(
+  ("name", "shape"),
+  [
+    ("layer1.0.conv1.weight", (128, 64, 1, 1)),  # wide_resnet50_2
+    ("layer1.0.conv2.weight", (128, 4, 3, 3)),  # resnext50_32x4d
+    ("conv1.weight", (64, 3, 5, 5)),
+    ("layer9.0.conv1.weight", (64, 64, 1, 1)),
+  ],
+)
+def test_detect_leaves_other_networks_alone(name, shape):
+  assert names.detect(case.source_shapes("resnet50") | {name: shape}) is None
+  assert names.detect({"vit.embeddings.cls_token": (1, 1, 768)}) is None
+
+
+def test_a_file_of_another_resnet_is_named():
+  shapes = case.source_shapes("resnet50", 1000)
+  names.check(resnet.PRESETS["resnet50"], shapes)
+  with pytest.raises(
+    UserError, match=r"stage_sizes=\(3, 4, 6, 3\), block='bottleneck', expected"
+  ):
+    names.check(resnet.PRESETS["resnet18"], shapes)
+
+
+def test_a_file_of_another_family_is_named():
+  with pytest.raises(UserError, match=r"begin with vit\.embeddings"):
+    names.check(
+      resnet.PRESETS["resnet18"], {"vit.embeddings.cls_token": (1, 1, 768)}
+    )
