@@ -77,8 +77,8 @@ def get_config() -> ConfigDict:
       "blocks": 0,
       # Ordered ((regex, label), ...) over parameter names; label "freeze".
       "rules": (),
-      # Train the head alone for so many epochs before the rest joins in.
-      "head_first_epochs": 0.0,
+      # Train the head alone for this share of the run, then the rest joins in.
+      "head_first": 0.0,
     },
     "optim": {
       "name": "adamw",  # "adamw", "adam", "sgd" or "lamb".
@@ -137,7 +137,7 @@ def get_config() -> ConfigDict:
       "max_retries": 3,  # More roll-backs than this: the run fails.
     },
     "checkpoint": {
-      "keep_last": 1,  # The newest so many.
+      "keep_last": 2,  # The newest so many; two survive a damaged one.
       "keep_best": 1,  # The best so many, by `stop.metric`.
     },
     "log": {

@@ -18,7 +18,6 @@ def get_config():
   c.data.test = "idx:/usr/share/datasets/fashion-mnist/test"
   c.data.validation_fraction = 0.05
   c.data.image_size = 16
-  c.task.label_smoothing = 0.1
   c.optim.lr = 4e-3
   c.optim.warmup_steps = 200
   c.optim.weight_decay = 0.05

@@ -18,13 +18,14 @@ def get_config():
   c.data.test_fraction = 0.2
   c.tune.preset = "top_blocks"
   c.tune.blocks = 4
-  c.tune.head_first_epochs = 2.0
+  c.tune.head_first = 0.15
   c.optim.lr = 5e-3
   c.optim.backbone_lr_scale = 0.5
   c.optim.warmup_steps = 10
   c.optim.weight_decay = 0.01
   c.optim.clip_norm = 1.0
-  c.train.epochs = 12.0
+  c.train.steps = 240
   c.train.batch_size = 64
+  c.eval.every_steps = 20
   c.stop.patience = 4
   return c

@@ -22,7 +22,7 @@ from jft.disk.record import Record, json_copy, numbers
 from jft.disk.reporting import user_errors
 from jft.disk.retention import Keep
 from jft.disk.steps import StepStore
-from jft.errors import UserError, did_you_mean
+from jft.errors import UserError
 from jft.state import TrainState
 
 _log = logging.getLogger(__name__)
@@ -97,12 +97,12 @@ class Checkpointer:
         metrics, `extra` is not JSON, or the disk fails.
     """
     self.wait()
-    _require_shared(state)
+    hosts.require_shared(leaves.flatten(state))
     step = int(state.step)
     record = Record(
       step=step,
       attempt=int(state.attempt),
-      metrics=self._ranked_numbers(metrics),
+      metrics=numbers(metrics, self._best),
       leaves=leaves.describe(state),
       extra=json_copy(extra),
     )
@@ -150,19 +150,23 @@ class Checkpointer:
         intact one does not fit `state`.
     """
     self.wait()
-    damaged: dict[int, str] = {}
+    damaged: dict[int, DamagedCheckpointError] = {}
     for step in reversed(self.all_steps()):
       try:
         restored = self.restore(step, state)
       except DamagedCheckpointError as error:
-        damaged[step] = str(error)
+        damaged[step] = error
         continue
-      for other, reason in damaged.items():
+      for other, error in damaged.items():
         path = self._store.set_aside(other)
-        _log.warning("%s Going on from %d; moved to %s.", reason, step, path)
+        _log.warning("%s; moved to %s, going on from %d", error, path, step)
       return restored
     if damaged:
-      raise DamagedCheckpointError("\n".join(damaged.values()))
+      raise UserError(
+        f"no checkpoint in {self._path} is intact:\n"
+        + "\n".join(map(str, damaged.values()))
+        + "\nDelete them to begin again."
+      )
     return state
 
   def restore_best(self, state: TrainState) -> TrainState:
@@ -273,15 +277,6 @@ class Checkpointer:
       for step, record in records.items()
     }
 
-  def _ranked_numbers(self, metrics: Mapping[str, Any] | None):
-    found = numbers(metrics)
-    if self._best and found and self._best not in found:
-      raise UserError(
-        f"best={self._best!r} is not among the metrics {sorted(found)}."
-        f"{did_you_mean(self._best, found)}"
-      )
-    return found
-
   def _is_repeat(self, record: Record) -> bool:
     latest = self.latest_step
     if latest is None or record.step > latest:
@@ -324,23 +319,11 @@ class Checkpointer:
     return record
 
   def _damaged(self, step: int, reason: str) -> DamagedCheckpointError:
-    others = [other for other in self.all_steps() if other != step]
-    cure = f" or roll back to one of {others}" if others else ""
+    path = self._path / str(step)
     return DamagedCheckpointError(
-      f"checkpoint {step} is damaged: {reason}. Delete"
-      f" {self._path / str(step)}{cure}."
+      f"checkpoint {step} is damaged: {reason} (delete {path}, or go back to"
+      f" another of {self.all_steps()})"
     )
-
-
-def _require_shared(state: TrainState) -> None:
-  # Orbax would write one process's copy, whichever comes last, and say nothing.
-  if jax.process_count() > 1:
-    for name, leaf in leaves.flatten(state).items():
-      if leaf.is_fully_addressable:
-        raise UserError(
-          f"{name} is an array of one process among {jax.process_count()};"
-          " save the state that parallel's replicate(state) or a step returned."
-        )
 
 
 def _thawed(state: TrainState) -> TrainState:

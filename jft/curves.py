@@ -146,7 +146,7 @@ def _line(
     color=color,
     alpha=0.35 if noisy else 1,
     linewidth=1 if noisy else 1.6,
-    marker="." if few and not label.startswith("lr") else None,
+    marker="." if few else None,
     markersize=5,
     label=None if noisy else label,
   )
@@ -231,6 +231,7 @@ def _mark_events(
         fontsize=7,
         color=color,
         parse_math=False,
+        zorder=1.5,
         bbox={"facecolor": colors.paper, "edgecolor": "none", "pad": 1},
       )
 

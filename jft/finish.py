@@ -4,7 +4,7 @@ import math
 import pathlib
 import time
 
-from jft import curves, evaluate, report, tree
+from jft import curves, evaluation, report, tree
 from jft.metrics import classification_report
 from jft.typing import Any
 from jft.writers import write_json
@@ -72,7 +72,7 @@ def _measure(run: Any, state: Any, record: Any) -> tuple[dict, dict]:
   metrics: dict[str, float] = {}
   details: dict[str, Any] = {}
   for split, batches in run.evals.items():
-    seen = evaluate.predict(run.eval_step, state.variables, batches)
+    seen = evaluation.predict(run.eval_step, state.variables, batches)
     metrics |= {f"{split}/{name}": v for name, v in seen.means.items()}
     details = {
       "split": split,

@@ -1,8 +1,13 @@
 """Several processes doing one thing: who writes, and what all agree on."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+
+from jft.errors import UserError
 
 
 def is_primary() -> bool:
@@ -25,3 +30,21 @@ def barrier(name: str) -> None:
   """Waits until every process has come here."""
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(name)
+
+
+def require_shared(arrays: Mapping[str, Any]) -> None:
+  """Checks that named arrays belong to all processes together.
+
+  Orbax writes an array of one process without a word: one process's copy.
+
+  Raises:
+    UserError: naming the first that does not.
+  """
+  if jax.process_count() == 1:
+    return
+  for name, array in arrays.items():
+    if array.is_fully_addressable:
+      raise UserError(
+        f"{name} is an array of one process among {jax.process_count()}; save"
+        " the state that replicate(state) or a step returned."
+      )

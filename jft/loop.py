@@ -12,7 +12,7 @@ import time
 
 import jax
 
-from jft import build, evaluate, finish, guard, interrupt, stopping
+from jft import build, evaluation, finish, guard, interrupt, stopping
 from jft.build import Run
 from jft.checkpoint import Checkpointer
 from jft.errors import UserError
@@ -115,6 +115,8 @@ def fit(
       stack.enter_context(progress(run.total_steps, run.batch_size, console=console)),
       stack.enter_context(interrupt.graceful()),
     )
+    for line in run.describe():
+      session.bar.line(line)
     state, record, status = train(session)
     summary = finish.finish(session, state, record, status, workdir, started)
   if status == "diverged":
@@ -196,6 +198,10 @@ def _stretch(
   until = min(start - start % run.eval_every + run.eval_every, run.total_steps)
   attempt, pending, incident = int(state.attempt), [], None
   mark = time.monotonic()
+  for phase in run.tuning.phases[1:]:
+    if start <= phase.start_step < until:
+      trained = ", ".join(sorted(phase.labels))
+      session.writer.event(phase.start_step, attempt, "phase", trained=trained)
   batches = run.train_batches(start, until, record.offset)
   with contextlib.closing(batches):
     for info in training_steps(run.step_at, state, batches, start):
@@ -259,7 +265,7 @@ def _evaluate_and_save(
   if session.stop and step % run.eval_every and step < run.total_steps:
     _save(session, state, record, None)
     return state, record, "interrupted"
-  means = evaluate.predict(run.eval_step, state.variables, run.evals["val"]).means
+  means = evaluation.predict(run.eval_step, state.variables, run.evals["val"]).means
   values = {f"val/{name}": value for name, value in means.items()}
   session.writer.write(step, attempt, values)
   best = stopping.update(

@@ -103,7 +103,7 @@ def load_pretrained(
 
   >>> net = load_pretrained("jft:resnet14_fashion")
   >>> net.report.counts()
-  {'loaded': 77, 'dropped': 0}
+  {'loaded': 77}
   """
   located = hub.locate(source)
   weights = formats.read(located.weights)
@@ -126,7 +126,7 @@ def load_pretrained(
   flat, report = adapt.adapt(
     target,
     weights,
-    {name: entry for name, entry in table.items() if name in target},
+    table,
     dropped,
     initial=_initial(family, module, config, target, reinit, key),
     reinit=reinit,

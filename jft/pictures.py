@@ -100,7 +100,7 @@ def confusion(
   for i, j in np.argwhere(counts > 0):
     ink = colors.paper if shares[i, j] > 0.4 else colors.ink
     text = f"{counts[i, j]:.0f}"
-    fitting = min(size, 560 / len(names) / len(text))
+    fitting = min(size, 630 / len(names) / len(text))
     axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=fitting)
   bar = drawn.colorbar(image, ax=axes, shrink=0.6, ticks=[0, 0.1, 0.5, 1])
   bar.ax.tick_params(colors=colors.muted, labelsize=8, length=2)

@@ -45,8 +45,7 @@ def progress(
   )
   unit = "examples" if examples_per_step else "steps"
   speed = Speed(total_steps, examples_per_step or 1, unit, clock)
-  alive = console.is_terminal and not console.is_dumb_terminal
-  return Bar(console, speed, animated=alive)
+  return Bar(console, speed, animated=console.is_interactive)
 
 
 class Bar:

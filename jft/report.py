@@ -83,7 +83,7 @@ def _view(
   return {
     "name": name,
     "run": {key: run.get(key) or {} for key in _RUN},
-    "started": run.get("started", ""),
+    "about": _about(run),
     "summary": {key: summary.get(key) for key in _SUMMARY},
     "status": summary["status"],
     "metrics": metrics,
@@ -108,6 +108,14 @@ def _view(
     "config": list(_flat(run.get("config") or {})),
     "command": shlex.join(map(str, run.get("command") or [])),
   }
+
+
+def _about(run: Mapping[str, Any]) -> str:
+  model = run.get("model") or {}
+  said = [model.get(key) for key in ("family", "preset", "source")]
+  if run.get("started"):
+    said.append(f"started {run['started']}")
+  return " · ".join(filter(None, said))
 
 
 def _latest(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """A run opened again: its own config built, its best state restored."""
 
 import pathlib
+from typing import Any
 
 from jft import config as configs
 from jft.build import Run, build
@@ -10,8 +11,8 @@ from jft.state import TrainState
 from jft.writers import read_json
 
 
-def best(workdir: str | pathlib.Path) -> tuple[Run, TrainState]:
-  """Returns the run of a workdir and its best state so far.
+def best(workdir: str | pathlib.Path) -> tuple[Any, Run, TrainState]:
+  """Returns a workdir's config, its run and the best state so far.
 
   Raises:
     UserError: if there is no run, or none of its evaluations is saved.
@@ -22,4 +23,4 @@ def best(workdir: str | pathlib.Path) -> tuple[Run, TrainState]:
   config = configs.from_dict(read_json(workdir / "run.json")["config"])
   run = build(config)
   with checkpointer(config, workdir) as ckpt:
-    return run, ckpt.restore_best(run.state)
+    return config, run, ckpt.restore_best(run.state)

@@ -96,6 +96,15 @@ def make_eval_step(
   return step
 
 
+def make_predict_step(apply: ApplyFn) -> Callable[[Variables, Batch], Metrics]:
+  """Returns step(variables, batch) -> {"logits"}, for inputs without labels."""
+
+  def step(variables: Variables, batch: Batch) -> Metrics:
+    return {"logits": apply(variables, model_inputs(batch))["logits"]}
+
+  return step
+
+
 def per_example(
   task: Task, outputs: Any, batch: Batch
 ) -> dict[str, Float[Array, "b"]]:

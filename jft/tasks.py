@@ -22,7 +22,7 @@ RESERVED = ("label", "mask", "id")
 """Batch entries that the model never sees."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Task:
   """The pure parts that turn a model into a trainable objective.
 

@@ -39,7 +39,7 @@ Made by `scripts/make_zoo.py`; loaded by `jft.load_pretrained("jft:{name}")`.
 
 
 def main(workdir: pathlib.Path, name: str) -> None:
-  run, state = restored.best(workdir)
+  _, run, state = restored.best(workdir)
   spec, facts = run.net.spec, read_json(workdir / "run.json")
   summary = read_json(workdir / "summary.json")
   family = families.FAMILIES[spec.family]

@@ -273,6 +273,13 @@ def test_a_step_is_saved_once(tmp_path):
         late()
 
 
+def test_an_array_of_one_process_is_refused(tmp_path, monkeypatch):
+  with Checkpointer(tmp_path) as ckpt, monkeypatch.context() as patch:
+    patch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(UserError, match="step is an array of one process"):
+      ckpt.save(at(1))
+
+
 def test_frozen_weights_are_written_once(tmp_path):
   state = make_state()
   with Checkpointer(tmp_path, keep_last=3) as ckpt:
@@ -372,13 +379,13 @@ def test_restore_or_falls_back_past_a_damaged_step(tmp_path, caplog, damage):
   with Checkpointer(tmp_path, keep_last=9, best=None) as ckpt:
     with pytest.raises(
       DamagedCheckpointError,
-      match=rf"checkpoint 20 is damaged: .*{tmp_path}/20 .*\[10\]",
+      match=rf"checkpoint 20 is damaged: .*{tmp_path}/20, .*\[10, 20\]",
     ):
       ckpt.restore(20, make_state())
     with caplog.at_level(logging.WARNING):
       state = ckpt.restore_or(make_state())
     assert int(state.step) == 10
-    assert "Going on from 10; moved to" in caplog.text
+    assert f"moved to {tmp_path}/damaged-20, going on from 10" in caplog.text
     assert ckpt.all_steps() == [10]
     assert (tmp_path / "damaged-20").exists()
     assert ckpt.save(at(15, state))
@@ -391,7 +398,7 @@ def test_damage_outside_the_arrays_is_found(tmp_path, name):
   (tmp_path / "10" / name).write_text("{")
   with (
     Checkpointer(tmp_path) as ckpt,
-    pytest.raises(DamagedCheckpointError, match="checkpoint 10 is damaged"),
+    pytest.raises(UserError, match="is intact:\ncheckpoint 10 is damaged: "),
   ):
     ckpt.restore_or(make_state())  # never silently from the beginning
   assert (tmp_path / "10").exists()

@@ -1,6 +1,7 @@
 """BERT: the numbers of Hugging Face transformers, and its parameter counts."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -17,19 +18,27 @@ TOLERANCE = 1e-4
 """Largest error in float32, relative to the largest value of an array."""
 
 TINY = bert.BertConfig(
-  vocab_size=30, width=16, depth=2, heads=4, mlp_width=32, max_tokens=12
+  vocab_size=10, width=16, depth=1, heads=4, mlp_width=32, max_tokens=12
 )
 
 
 def tiny(num_classes=3, changes=None, **options):
-  """Returns a module, its variables and a batch of two texts."""
+  """Returns a module, variables for it and a batch of two texts."""
   config = dataclasses.replace(TINY, **(changes or {}))
-  module = bert.module(config, num_classes, **options)
+  rng = np.random.default_rng(0)
+  flat = {
+    name: rng.normal(name.endswith("scale"), 0.3, x.shape).astype(x.dtype)
+    for name, x in case.target(config, num_classes).items()
+  }
   inputs = {
     "input_ids": np.array([[1, 5, 9, 2, 7], [1, 6, 2, 0, 0]]),
     "attention_mask": np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]),
   }
-  return module, module.init(jax.random.key(0), inputs), inputs
+  return (
+    bert.module(config, num_classes, **options),
+    tree.unflatten(flat),
+    inputs,
+  )
 
 
 @pytest.mark.parametrize("name", bert_cases.CASES)
@@ -82,7 +91,7 @@ def test_presets_have_the_originals_parameter_counts(preset, parameters):
 
 def test_names_of_a_block():
   _, variables, _ = tiny()
-  block = tree.flatten(variables["params"]["block_01"])
+  block = tree.flatten(variables["params"]["block_00"])
   assert {name: leaf.shape for name, leaf in block.items()} == {
     "attention/key/bias": (16,),
     "attention/key/kernel": (16, 16),
@@ -114,34 +123,34 @@ def test_outputs_without_a_head(pooling):
   assert ("pooler" in variables["params"]) == (pooling == "cls_pooler")
 
 
-@pytest.mark.parametrize("pooling", ["cls_pooler", "cls", "mean"])
+@pytest.mark.parametrize("pooling", ["cls_pooler", "mean"])
 def test_padding_changes_nothing(pooling):
   module, variables, inputs = tiny(changes={"pooling": pooling})
   short = {name: x[1:, :3] for name, x in inputs.items()}
+  run = case.jit(module.apply)
   np.testing.assert_allclose(
-    module.apply(variables, inputs)["logits"][1:],
-    module.apply(variables, short)["logits"],
+    run(variables, inputs)["logits"][1:],
+    run(variables, short)["logits"],
     rtol=1e-5,
-    atol=1e-7,
+    atol=1e-6,
   )
 
 
-@pytest.mark.parametrize("pooling", ["cls_pooler", "mean"])
-def test_a_text_of_nothing_but_padding_has_finite_gradients(pooling):
-  module, variables, inputs = tiny(changes={"pooling": pooling})
+def test_a_text_of_nothing_but_padding_has_finite_gradients():
+  module, variables, inputs = tiny(changes={"pooling": "mean"})
   inputs["attention_mask"] = inputs["attention_mask"] * [[1], [0]]
-  grads = jax.grad(
-    lambda params: (module.apply(params, inputs)["logits"] ** 2).sum()
-  )(variables)
+  run = jax.grad(lambda v: (module.apply(v, inputs)["logits"] ** 2).sum())
+  grads = case.jit(run)(variables)
   assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grads))
 
 
 def test_one_segment_is_the_default():
   module, variables, inputs = tiny()
   ids = np.zeros_like(inputs["input_ids"])
+  run = case.jit(module.apply)
   np.testing.assert_array_equal(
-    module.apply(variables, inputs)["logits"],
-    module.apply(variables, inputs | {"token_type_ids": ids})["logits"],
+    run(variables, inputs)["logits"],
+    run(variables, inputs | {"token_type_ids": ids})["logits"],
   )
 
 
@@ -150,52 +159,60 @@ def test_dropout_follows_its_key_and_only_in_training(rate):
   none = {"dropout": 0.0, "attention_dropout": 0.0, "head_dropout": 0.0}
   module, variables, inputs = tiny(changes=none | {rate: 0.5})
 
-  def run(seed, train=True):
-    key = jax.random.key(seed)
-    return module.apply(variables, inputs, train=train, rngs={"dropout": key})
+  @case.jit
+  def run(key):
+    rngs = {"dropout": key}
+    return [
+      module.apply(variables, inputs, train=train, rngs=rngs)["hidden"]
+      for train in (True, False)
+    ]
 
-  plain = run(1, train=False)["hidden"]
-  np.testing.assert_array_equal(plain, run(2, train=False)["hidden"])
-  np.testing.assert_array_equal(run(1)["hidden"], run(1)["hidden"])
-  assert np.abs(run(1)["hidden"] - run(2)["hidden"]).max() > 0.01
-  assert np.abs(run(1)["hidden"] - plain).max() > 0.01
+  (first, plain), (second, same) = (
+    run(jax.random.key(1)),
+    run(jax.random.key(2)),
+  )
+  np.testing.assert_array_equal(first, run(jax.random.key(1))[0])
+  np.testing.assert_array_equal(plain, same)
+  assert np.abs(first - second).max() > 0.01
+  assert np.abs(first - plain).max() > 0.01
 
 
 def test_every_dropout_has_a_mask_of_its_own():
-  module, variables, inputs = tiny(changes={"dropout": 0.5})
+  module, variables, inputs = tiny(changes={"dropout": 0.5, "depth": 2})
 
   def dropped(module, _):
     return type(module).__name__ == "Dropout"
 
-  _, kept = module.apply(
-    variables,
-    inputs,
+  run = functools.partial(
+    module.apply,
     train=True,
-    rngs={"dropout": jax.random.key(0)},
     mutable="intermediates",
     capture_intermediates=dropped,
   )
+  rngs = {"dropout": jax.random.key(0)}
+  _, kept = case.jit(run)(variables, inputs, rngs=rngs)
   states = [
     np.asarray(x) == 0 for x in jax.tree.leaves(kept) if x.shape == (2, 5, 16)
   ]
-  assert len(states) == 1 + 2 * TINY.depth
+  assert len(states) == 1 + 2 * 2
   assert len({mask.tobytes() for mask in states}) == len(states)
   assert 0.4 < np.mean(states) < 0.6
 
 
 def test_bfloat16_keeps_float32_parameters_and_is_near():
   module, variables, inputs = tiny(dtype=jnp.bfloat16)
-  outputs = module.apply(variables, inputs)
+  outputs = case.jit(module.apply)(variables, inputs)
   assert {x.dtype for x in outputs.values()} == {jnp.dtype("bfloat16")}
   assert {x.dtype for x in jax.tree.leaves(variables)} == {np.dtype("float32")}
-  exact = tiny()[0].apply(variables, inputs)
+  exact = case.jit(tiny()[0].apply)(variables, inputs)
   hidden = outputs["hidden"].astype(jnp.float32)
   np.testing.assert_allclose(hidden, exact["hidden"], atol=0.05)
 
 
 def test_remat_changes_memory_alone():
   def gradient(remat):
-    module, variables, inputs = tiny(remat=remat)
+    rates = {"attention_dropout": 0.0, "head_dropout": 0.0}
+    module, variables, inputs = tiny(changes=rates, remat=remat)
 
     def loss(variables):
       rngs = {"dropout": jax.random.key(3)}
@@ -203,7 +220,7 @@ def test_remat_changes_memory_alone():
       return (outputs["logits"] ** 2).sum()
 
     blocks = str(jax.make_jaxpr(jax.grad(loss))(variables)).count(" remat2[")
-    return blocks, jax.grad(loss)(variables)
+    return blocks, case.jit(jax.grad(loss))(variables)
 
   (plain_blocks, plain), (remat_blocks, remat) = gradient(False), gradient(True)
   assert plain_blocks == 0

@@ -190,6 +190,27 @@ def test_reinit_rule_wins_over_a_leaf_that_fits():
   assert row.reason == "asked for by reinit rule 'params/stem/.*'"
 
 
+def test_reinit_rule_says_why_a_leaf_would_not_have_fitted():
+  tensors = source() | {"bn1.running_mean": np.zeros((6, 1), np.float32)}
+  del tensors["conv1.weight"]
+  for asked in ([".*"], ["params/.*", "batch_stats/.*"]):
+    out, report = run(shapes(37), tensors, reinit=asked)
+    assert all((value == 9).all() for value in out.values())
+    assert {row.name: row.reason for row in report if row.name} == {
+      CONV: f"the source has no {CONV}",
+      MEAN: "shape (6, 1) → (6,)",
+      KERNEL: "label count 5 → 37",
+      BIAS: "label count 5 → 37",
+    }
+
+
+def test_head_of_another_rank_starts_anew_if_asked():
+  tensors = source() | {"fc.weight": np.zeros((5, 6, 1, 1), np.float32)}
+  _, report = run(tensors=tensors, num_classes=5)
+  assert report.counts()["reinit"] == 2
+  assert "needs 2 axes" in next(r.reason for r in report if r.name == BIAS)
+
+
 def test_reinit_rule_that_matches_nothing_is_an_error():
   with pytest.raises(UserError, match=r"'params/steem/\.\*' matches none"):
     run(reinit=["params/steem/.*"])

@@ -114,7 +114,7 @@ def test_each_access_is_a_fresh_array_even_for_shared_storage():
 def test_every_truncation_is_an_error_that_names_the_file(file, tmp_path):
   whole = (GOLDEN / file).read_bytes()
   path = tmp_path / "cut.pth"
-  for size in range(1, len(whole), 61):
+  for size in [*range(1, len(whole), 61), len(whole) - 1]:
     path.write_bytes(whole[:size])
     with pytest.raises(UserError, match=r"cut\.pth"):
       formats.read(path)
@@ -272,6 +272,14 @@ def test_malformed_safetensors(content, reason, tmp_path):
   with pytest.raises(UserError, match=r"bad\.safetensors") as caught:
     formats.read(path)
   assert reason in str(caught.value)
+
+
+def test_any_byte_but_zero_is_true(tmp_path):
+  path = tmp_path / "x.safetensors"
+  header = {"a": row(dtype="BOOL", shape=[4], offsets=[0, 4])}
+  path.write_bytes(raw(header, b"\x00\x01\x02\xff"))
+  read = formats.read(path)["a"]
+  assert read.view(np.uint8).tolist() == [0, 1, 1, 1]
 
 
 def test_truncation_says_expected_and_got(tmp_path):

@@ -220,6 +220,18 @@ def test_a_zip_with_a_name_twice_is_refused(tmp_path):
     formats.read(path)
 
 
+def test_an_entry_beyond_the_end_of_the_file_is_refused_at_once(tmp_path):
+  claimed = 2**31
+  path = torch_zip(tmp_path / "x.pth", tensor(numel=claimed // 4))
+  data = bytearray(path.read_bytes())
+  at = data.rindex(b"PK\x01\x02") + 20  # both sizes, in the zip's directory
+  assert struct.unpack_from("<II", data, at) == (24, 24)
+  struct.pack_into("<II", data, at, claimed, claimed)
+  path.write_bytes(data)
+  with pytest.raises(UserError, match="claims 2147483648 bytes at"):
+    formats.read(path)
+
+
 def test_big_endian_is_refused(tmp_path):
   path = torch_zip(tmp_path / "x.pth", tensor())
   with zipfile.ZipFile(path, "a") as archive:

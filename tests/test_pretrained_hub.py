@@ -163,7 +163,8 @@ def test_zoo(tmp_path, monkeypatch):
 def test_everything_in_the_zoo_is_whole():
   for file in hub.ZOO.glob("*.safetensors"):
     found = hub.locate(f"jft:{file.stem}")
-    assert {"family", "config", "sha256"} <= found.config.keys()
+    wanted = {"family", "mean", "std", "label_names", "sha256"}
+    assert wanted <= found.config.keys()
     assert len(formats.read(found.weights)) > 0
 
 
@@ -189,6 +190,12 @@ def test_package_is_searched_and_not_imported(name, package):
   assert (found.kind, found.folder) == ("package", package / "model")
   assert found.config == {"model_type": "vit"}
   assert found.revision is None  # no such distribution is installed
+  assert "toy_weights_pkg" not in sys.modules
+
+
+def test_dotted_package_would_import_its_parent_and_is_refused(package):
+  with pytest.raises(UserError, match="no Python package"):
+    hub.locate("package:toy_weights_pkg.model")
   assert "toy_weights_pkg" not in sys.modules
 
 

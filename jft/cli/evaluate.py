@@ -26,17 +26,17 @@ def run(
   args: argparse.Namespace, overrides: list[str], command: tuple[str, ...]
 ) -> int:
   """Evaluates; returns the exit code."""
-  from jft import evaluate, restored
+  from jft import evaluation, restored
   from jft.errors import UserError
   from jft.metrics import classification_report
 
-  found, state = restored.best(args.workdir)
+  _, found, state = restored.best(args.workdir)
   split = args.split or list(found.evals)[-1]
   if split not in found.evals:
     raise UserError(
       f"the run has no split {split!r}, only {', '.join(found.evals)}."
     )
-  seen = evaluate.predict(found.eval_step, state.variables, found.evals[split])
+  seen = evaluation.predict(found.eval_step, state.variables, found.evals[split])
   report = classification_report(
     seen.label, seen.logits.argmax(-1), found.label_names
   )

@@ -22,6 +22,7 @@ batch.
 """
 
 from jft.data.buckets import buckets
+from jft.data.decode import verify as verify_image
 from jft.data.hashing import fingerprint
 from jft.data.images import make_image_encode, to_float
 from jft.data.loader import EvalBatches, TrainBatches, batches, eval_batches
@@ -29,6 +30,7 @@ from jft.data.order import index_at
 from jft.data.source import Source, subset, take
 from jft.data.sources.arrays import arrays
 from jft.data.sources.digits import digits
+from jft.data.sources.files import image_files
 from jft.data.sources.folder import image_folder
 from jft.data.sources.idx import idx
 from jft.data.sources.table import csv, jsonl
@@ -49,6 +51,7 @@ __all__ = [
   "eval_batches",
   "fingerprint",
   "idx",
+  "image_files",
   "image_folder",
   "index_at",
   "jsonl",
@@ -59,4 +62,5 @@ __all__ = [
   "take",
   "tfds",
   "to_float",
+  "verify_image",
 ]

@@ -54,7 +54,7 @@ class _Batches:
     length, tokens = None, self.examples.lengths
     if tokens is not None and self.buckets is not None:
       # Of the global batch: every process must pad to the same length.
-      length = bucket_of(int(tokens[indices].max()), self.buckets)
+      length = bucket_of(int(tokens[indices[: len(indices) // self.reading.process_count]].max()), self.buckets)
     size = self.batch_size // self.reading.process_count
     first = self.reading.process_index * size
     mine = indices[first : first + size]

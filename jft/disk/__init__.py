@@ -1,0 +1,1 @@
+"""Checkpoints on disk; orbax is imported here and in pretrained/formats."""

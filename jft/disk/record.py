@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Self
 
-from jft.errors import UserError
+from jft.errors import UserError, did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Record:
   @classmethod
   def from_json(cls, saved: Mapping[str, Any]) -> Self:
     """Returns the record that `to_json` was given."""
-    return cls(**{**saved, "metrics": numbers(saved["metrics"])})
+    return cls(**{**saved, "metrics": numbers(saved["metrics"], None)})
 
   def repeats(self, old: "Record") -> bool:
     """Returns whether saving this on top of `old` would change nothing."""
@@ -52,9 +52,25 @@ class Record:
     ) and (not self.metrics or str(self.metrics) == str(old.metrics))
 
 
-def numbers(metrics: Mapping[str, Any] | None) -> dict[str, float]:
-  """Returns metrics as Python floats, from arrays, scalars or text."""
-  return {name: float(value) for name, value in (metrics or {}).items()}
+def numbers(
+  metrics: Mapping[str, Any] | None, best: str | None
+) -> dict[str, float]:
+  """Returns metrics as Python floats, from arrays, scalars or text.
+
+  Args:
+    metrics: {name: number}, or None.
+    best: a metric that must be among them, if there are any.
+
+  Raises:
+    UserError: if it is not.
+  """
+  found = {name: float(value) for name, value in (metrics or {}).items()}
+  if best and found and best not in found:
+    raise UserError(
+      f"best={best!r} is not among the metrics {sorted(found)}."
+      f"{did_you_mean(best, found)}"
+    )
+  return found
 
 
 def json_copy(extra: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ source's side a tensor is used or dropped by a rule with a reason. Whatever is
 left over on either side is an error, never a silent half-load.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -68,7 +68,7 @@ def adapt(
       each shape that differs, or the first leaf with NaN or infinite values.
   """
   plan = Plan(dict(target), source, table, head, dict(resize))
-  asked = _asked(reinit, target)
+  asked = _asked(plan, reinit)
   fresh = asked | _fresh_head(plan, num_classes, asked)
   problems = [
     problem
@@ -90,15 +90,16 @@ def adapt(
   return out, Report((*rows, *dropped_rows))
 
 
-def _asked(reinit: Sequence[str], target: Iterable[str]) -> dict[str, str]:
+def _asked(plan: Plan, reinit: Sequence[str]) -> dict[str, str]:
+  """{name: reason} of the leaves that a reinit rule covers."""
   if isinstance(reinit, str):
     raise UserError(f"reinit must be a list of rules, got {reinit!r}.")
   if not reinit:
     return {}
   # Each with itself as value, so that the report names the rule at work.
-  found = rules.match([*((r, r) for r in reinit), (".*", None)], target)
+  found = rules.match([*((r, r) for r in reinit), (".*", None)], plan.target)
   return {
-    name: f"asked for by reinit rule {rule!r}"
+    name: _misfit(plan, name) or f"asked for by reinit rule {rule!r}"
     for name, rule in found.items()
     if rule is not None
   }
@@ -109,22 +110,28 @@ def _fresh_head(
 ) -> dict[str, str]:
   """{name: reason} of the head, if it has to start anew: all of it or none."""
   names = [n for n in plan.target if plan.is_head(n) and n not in asked]
-  if num_classes is None or not names:
+  if num_classes is None:
     return {}
-  lacking = [name for name in names if plan.found(name) is None]
-  if len(lacking) == len(names):
+  if names and all(plan.found(name) is None for name in names):
     return dict.fromkeys(names, "the source has no head")
-  if lacking:
-    return dict.fromkeys(names, f"the source's head has no {lacking[0]}")
-  for name in names:
-    got, want = plan.shape(name), tuple(plan.target[name].shape)
-    if got == want:
-      continue
-    reason = f"the source's {name} has shape {got}, not {want}"
-    if got[:-1] == want[:-1]:
-      reason = f"label count {got[-1]} → {want[-1]}"
-    return dict.fromkeys(names, reason)
-  return {}
+  reasons = [reason for name in names if (reason := _misfit(plan, name))]
+  return dict.fromkeys(names, reasons[0]) if reasons else {}
+
+
+def _misfit(plan: Plan, name: str) -> str | None:
+  """Says why a leaf could not be loaded as it is, None if it could."""
+  if plan.found(name) is None:
+    return f"the source has no {name}"
+  want = tuple(plan.target[name].shape)
+  try:
+    got = plan.shape(name)
+  except UserError as error:  # another rank than the layout's
+    return str(error)
+  if got == want:
+    return None
+  if plan.is_head(name) and got[:-1] == want[:-1]:
+    return f"label count {got[-1]} → {want[-1]}"
+  return f"shape {got} → {want}"
 
 
 def _reinit_row(plan: Plan, name: str, reason: str) -> Row:

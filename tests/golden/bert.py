@@ -1,21 +1,24 @@
 """What jft's BERT computes, under the names that make_bert.py records."""
 
 import dataclasses
+import functools
 import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from golden import bert_cases, weights
 from safetensors.numpy import load_file
 
-from golden import bert_cases, weights
 from jft import tree
 from jft.models import bert
 from jft.pretrained import layouts
 from jft.pretrained.names import bert as names
 
 # Each program runs once, so compiling fast matters more than running fast.
-_OPTIONS = {"xla_backend_optimization_level": 0}
+jit = functools.partial(
+  jax.jit, compiler_options={"xla_backend_optimization_level": 0}
+)
 
 
 FLOOR = 1e-2
@@ -78,8 +81,7 @@ def computed(case, seed=0, dtype=np.float32):
     total = sum((outputs[name] * x).sum() for name, x in cotangents.items())
     return total, outputs | blocks
 
-  run = jax.jit(jax.grad(loss, has_aux=True), compiler_options=_OPTIONS)
-  grads, result = run(variables)
+  grads, result = jit(jax.grad(loss, has_aux=True))(variables)
   table = names.table(config_of(case))
   for name, leaf in tree.flatten(grads).items():
     array = layouts.to_source(table[name], np.asarray(leaf))
@@ -88,7 +90,7 @@ def computed(case, seed=0, dtype=np.float32):
     model = bert.module(config_of(case, pooling=pooling), dtype=dtype)
     params = dict(variables["params"])
     del params["pooler"], params["head"]
-    outputs = model.apply({"params": params}, inputs)
+    outputs = jit(model.apply)({"params": params}, inputs)
     result[f"features_{pooling}"] = outputs["features"]
   return result
 
@@ -118,7 +120,7 @@ def minilm(inputs, pooling):
       for name in target(config)
     }
   )
-  return jax.jit(lambda v, x: with_blocks(model, v, x))(variables, inputs)
+  return jit(lambda v, x: with_blocks(model, v, x))(variables, inputs)
 
 
 def assert_close(got, want, tolerance):

@@ -5,7 +5,6 @@ import pathlib
 import types
 
 import numpy as np
-
 from golden import weights
 
 CASES = types.MappingProxyType(
@@ -14,7 +13,7 @@ CASES = types.MappingProxyType(
     "bert_tiny": {
       "vocab_size": 40,
       "hidden_size": 24,
-      "num_hidden_layers": 3,
+      "num_hidden_layers": 2,
       "num_attention_heads": 3,
       "intermediate_size": 40,
       "max_position_embeddings": 16,

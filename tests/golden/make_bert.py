@@ -15,7 +15,6 @@ import sys
 
 import numpy as np
 import torch
-
 from golden import bert_cases, weights
 
 with contextlib.suppress(ImportError):

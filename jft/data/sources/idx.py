@@ -71,11 +71,11 @@ def _read(path: Path) -> np.ndarray:
   except (OSError, EOFError) as error:
     raise UserError(f"{path}: cannot read this file: {error}") from error
   # Two zero bytes, the type (8: unsigned byte), the number of axes.
-  if len(data) < 4 or data[:3] != b"\0\0\x08":
+  start = 4 + 4 * data[3] if len(data) > 3 else 4
+  if len(data) <= start or data[:3] != b"\0\0\x08":
     raise UserError(f"{path} is not an idx file of bytes.")
-  axes = data[3]
-  shape = np.frombuffer(data[: 4 + 4 * axes], ">u4", offset=4).astype(int)
-  values = np.frombuffer(data, np.uint8, offset=4 + 4 * axes)
+  shape = np.frombuffer(data[:start], ">u4", offset=4).astype(int)
+  values = np.frombuffer(data, np.uint8, offset=start)
   if values.size != np.prod(shape):
     raise UserError(
       f"{path}: its header says {tuple(map(int, shape))}, but"

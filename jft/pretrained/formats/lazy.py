@@ -1,5 +1,6 @@
 """A mapping of named tensors that reads each one only when it is asked for."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,8 +62,10 @@ def read_span(path: Path, offset: int, nbytes: int) -> np.ndarray:
   """
   try:
     with open(path, "rb") as file:
+      left = max(os.fstat(file.fileno()).st_size - offset, 0)
       file.seek(offset)
-      data = np.fromfile(file, np.uint8, nbytes)
+      # Never more than there is: fromfile makes the whole array first.
+      data = np.fromfile(file, np.uint8, min(nbytes, left))
   except OSError as error:
     raise UserError(f"cannot read {path}: {error}.") from error
   if data.size != nbytes:

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 import small
-from jft import evaluate, tasks
+from jft import evaluation, tasks
 from jft.errors import UserError
 from jft.step import make_eval_step
 
 NET = small.net()
-STEP = evaluate.compile_eval(make_eval_step(NET.apply, tasks.classification()))
+STEP = evaluation.compile_eval(make_eval_step(NET.apply, tasks.classification()))
 WHOLE = small.batch(rows=21)
 
 
@@ -25,7 +25,7 @@ def batches(size):
 def test_any_batch_size_gives_the_same_means(size):
   logits = np.asarray(NET.apply(NET.variables, WHOLE["image"])["logits"])
   right = logits.argmax(-1) == WHOLE["label"]
-  got = evaluate.predict(STEP, NET.variables, batches(size))
+  got = evaluation.predict(STEP, NET.variables, batches(size))
   assert got.id.tolist() == list(range(21))
   assert got.means["accuracy"] == right.mean()
   np.testing.assert_allclose(got.logits, logits, rtol=1e-4, atol=1e-5)
@@ -36,4 +36,4 @@ def test_any_batch_size_gives_the_same_means(size):
 
 def test_an_empty_split_is_an_error():
   with pytest.raises(UserError, match="split is empty"):
-    evaluate.predict(STEP, NET.variables, [])
+    evaluation.predict(STEP, NET.variables, [])

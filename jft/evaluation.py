@@ -5,13 +5,18 @@ the examples, so padding, batch size and device count cannot shift a mean.
 """
 
 import dataclasses
+import functools
 
 import jax
 import numpy as np
 
+from jft import tasks
 from jft.errors import UserError
 from jft.parallel import data_mesh, replicate, shard_batch
-from jft.typing import Batch, Callable, Iterable, Variables
+from jft.state import HasVariables
+from jft.step import make_eval_step
+from jft.tasks import Task
+from jft.typing import Any, ApplyFn, Batch, Callable, Iterable, Variables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,13 +25,13 @@ class Predictions:
 
   Attributes:
     id: Int["n"] index in the source.
-    label: Int["n"].
+    label: Int["n"], None where the batches have none.
     logits: Float["n k"].
     values: {"loss": Float["n"], metric: Float["n"]}.
   """
 
   id: np.ndarray
-  label: np.ndarray
+  label: np.ndarray | None
   logits: np.ndarray
   values: dict[str, np.ndarray]
 
@@ -39,6 +44,37 @@ class Predictions:
     }
 
 
+_CLASSIFICATION = tasks.classification()
+
+
+def evaluate(
+  net: Any,
+  state: HasVariables,
+  batches: Iterable[Batch],
+  task: Task = _CLASSIFICATION,
+) -> dict[str, float]:
+  """Returns the mean loss and metrics over all examples.
+
+  Compiled once for each (net, task) and shape of batch.
+
+  Args:
+    net: whose `apply` to run.
+    state: whose variables to run it with, a `TrainState` or the net itself.
+    batches: every example once, as `data.eval_batches` makes them.
+    task: loss and metrics.
+
+  Raises:
+    UserError: if the batches hold no example.
+  """
+  step = functools.partial(_step, net.apply, task)
+  return predict(step, state.variables, batches).means
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _step(apply: ApplyFn, task: Task, variables: Variables, batch: Batch):
+  return make_eval_step(apply, task)(variables, batch)
+
+
 def predict(
   step: Callable[..., dict[str, jax.Array]],
   variables: Variables,
@@ -47,7 +83,8 @@ def predict(
   """Runs a compiled eval step over all batches.
 
   Args:
-    step: `compile_eval(make_eval_step(apply, task))`.
+    step: `compile_eval(make_eval_step(apply, task))`, or of
+      `make_predict_step(apply)` for batches without labels.
     variables: params and collections.
     batches: every example once; `mask` is 0 on padding.
 
@@ -65,7 +102,7 @@ def predict(
   order = np.argsort(joined["id"], kind="stable")
   joined = {name: x[order] for name, x in joined.items()}
   return Predictions(
-    joined.pop("id"), joined.pop("label"), joined.pop("logits"), joined
+    joined.pop("id"), joined.pop("label", None), joined.pop("logits"), joined
   )
 
 
@@ -85,5 +122,6 @@ def compile_eval(step: Callable[..., dict[str, jax.Array]]) -> Callable:
 
 def _real_rows(batch: Batch, out: dict[str, np.ndarray]) -> dict:
   keep = np.asarray(batch["mask"]) > 0
-  rows = {"id": batch["id"], "label": batch["label"], **out}
+  rows = {name: batch[name] for name in ("id", "label") if name in batch}
+  rows |= out
   return {name: np.asarray(x)[keep] for name, x in rows.items()}
