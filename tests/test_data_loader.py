@@ -1,3 +1,4 @@
+import functools
 import itertools
 import subprocess
 import sys
@@ -101,14 +102,17 @@ print(data.batches(source, 8, encode, seed=1).batch_at(11)["id"].tolist())
 
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_the_slices_of_the_processes_make_the_global_batch(count, tokenizer):
-  for source, encode in ((_source(), _encode), (_texts(), tokenizer)):
-    whole = data.batches(source, 8, encode, seed=1)
-    parts = [
-      data.batches(
-        source, 8, encode, seed=1, process_index=i, process_count=count
-      )
-      for i in range(count)
-    ]
+  # As many buckets as lengths: a slice padded by its own longest would show.
+  tokens = {"lengths": range(3, 41), "window": 1}
+  for source, encode, options in (
+    (_source(), _encode, {}),
+    (_texts(), tokenizer, tokens),
+  ):
+    make = functools.partial(
+      data.batches, source, 8, encode, seed=1, process_count=1, **options
+    )
+    whole = make()
+    parts = [make(process_index=i, process_count=count) for i in range(count)]
     for step in (0, 7, 20):
       slices = [part.batch_at(step) for part in parts]
       joined = {

@@ -56,7 +56,6 @@ def _open(
       _check(image, name, max_pixels)
       if draft:
         image.draft("RGB", (image.width // 8, image.height // 8))
-      image.load()
       turned = ImageOps.exif_transpose(image) if upright else image
       if turned.mode == "P" and "transparency" in turned.info:
         turned = turned.convert("RGBA")

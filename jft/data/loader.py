@@ -54,7 +54,7 @@ class _Batches:
     length, tokens = None, self.examples.lengths
     if tokens is not None and self.buckets is not None:
       # Of the global batch: every process must pad to the same length.
-      length = bucket_of(int(tokens[indices[: len(indices) // self.reading.process_count]].max()), self.buckets)
+      length = bucket_of(int(tokens[indices].max()), self.buckets)
     size = self.batch_size // self.reading.process_count
     first = self.reading.process_index * size
     mine = indices[first : first + size]
@@ -146,6 +146,7 @@ def batches(
   seed: int,
   offset: int = 0,
   lengths: Sequence[int] | None = None,
+  bucket_count: int = 4,
   window: int = 50,
   **reading: Any,
 ) -> TrainBatches:
@@ -158,8 +159,9 @@ def batches(
       for examples with "text" (and "text_pair").
     seed: of the order.
     offset: batches to leave out at the start, such as those of a divergence.
-    lengths: to which batches of tokens are padded, rising; four quantiles if
-      not given.
+    lengths: to which batches of tokens are padded, rising; quantiles of the
+      examples' lengths if not given.
+    bucket_count: how many quantiles.
     window: batches of tokens are formed by length within this many; 1 leaves
       them in shuffled order.
     **reading: fields of `Reading`.
@@ -168,7 +170,7 @@ def batches(
     UserError: if the source is too small, has no labels, or the processes
       cannot share a batch equally.
   """
-  made = _made(source, batch_size, encode, lengths, reading)
+  made = _made(source, batch_size, encode, lengths, bucket_count, reading)
   if len(source) < batch_size:
     raise UserError(
       f"batch_size={batch_size} is more than the {len(source)} examples of"
@@ -192,6 +194,7 @@ def eval_batches(
   encode: Encode | Tokenizer,
   *,
   lengths: Sequence[int] | None = None,
+  bucket_count: int = 4,
   **reading: Any,
 ) -> EvalBatches:
   """Makes batches that hold every example once, the last one padded.
@@ -203,13 +206,13 @@ def eval_batches(
     source: of examples, with or without labels.
     batch_size: examples of a global batch, any number.
     encode: as for `batches`.
-    lengths: as for `batches`.
+    lengths, bucket_count: as for `batches`.
     **reading: fields of `Reading`.
 
   Raises:
     UserError: if the processes cannot share a batch equally.
   """
-  made = _made(source, batch_size, encode, lengths, reading)
+  made = _made(source, batch_size, encode, lengths, bucket_count, reading)
   tokens = made["examples"].lengths
   order = np.arange(len(source))
   if tokens is not None:
@@ -222,6 +225,7 @@ def _made(
   batch_size: int,
   encode: Encode | Tokenizer,
   lengths: Sequence[int] | None,
+  bucket_count: int,
   options: dict[str, Any],
 ) -> dict[str, Any]:
   """Returns the fields that training and evaluation batches share."""
@@ -236,7 +240,7 @@ def _made(
   chosen = None
   if isinstance(encode, Tokenizer):
     examples = TokenExamples(source, encode)
-    chosen = buckets(examples.lengths, encode.max_length)
+    chosen = buckets(examples.lengths, encode.max_length, bucket_count)
     if lengths is not None:
       chosen = tuple(sorted(lengths))
       bucket_of(int(examples.lengths.max()), chosen)  # Fail now, not later.

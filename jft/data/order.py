@@ -71,15 +71,15 @@ def _encrypt(
   at = list(np.divmod(block, size[1]))
   for turn, key in enumerate(keys):
     here, there = turn % 2, 1 - turn % 2
-    at[here] = (at[here] + _mix(at[there] ^ key) % size[here]) % size[here]
+    at[here] = (at[here] + _mix(at[there] ^ key)) % size[here]
   return at[0] * size[1] + at[1]
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
-  """The finalizer of SplitMix64: every bit of x moves every bit out."""
-  x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-  x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-  return x ^ (x >> np.uint64(31))
+  """Hashes to 32 bits, each of which depends on every bit of x."""
+  x = x * np.uint64(0xBF58476D1CE4E5B9)
+  x = (x ^ (x >> np.uint64(32))) * np.uint64(0x94D049BB133111EB)
+  return x >> np.uint64(32)
 
 
 class ShuffledOrder:

@@ -24,11 +24,22 @@ jit = functools.partial(
 FLOOR = 1e-2
 
 
-def read(case):
-  """Returns a golden's arrays."""
+def read(case, part=""):
+  """Returns a golden's arrays: "inputs", "pooled" or the rest."""
   path = pathlib.Path(__file__).with_name(f"{case}.npz")
   with np.load(path) as file:
-    return {name: file[name] for name in file.files if name != "versions"}
+    kept = {name: file[name] for name in file.files if name != "versions"}
+  return split(kept, part)
+
+
+def split(record, part=""):
+  """Returns a part of what make_bert.py records, "" for what has no other."""
+  found = {"": {}, "inputs": {}, "pooled": {}}
+  for name, array in record.items():
+    first, _, rest = name.partition("/")
+    key, name = (first, rest) if first in found else ("", name)
+    found[key][name] = array
+  return found[part]
 
 
 def config_of(case, **changes):
@@ -86,13 +97,16 @@ def computed(case, seed=0, dtype=np.float32):
   for name, leaf in tree.flatten(grads).items():
     array = layouts.to_source(table[name], np.asarray(leaf))
     result[f"grad/{table[name].source}"] = array
-  for pooling in ("cls", "mean"):
-    model = bert.module(config_of(case, pooling=pooling), dtype=dtype)
-    params = dict(variables["params"])
-    del params["pooler"], params["head"]
-    outputs = jit(model.apply)({"params": params}, inputs)
-    result[f"features_{pooling}"] = outputs["features"]
   return result
+
+
+def pooled(case, pooling, seed=0):
+  """Returns the features of a case under another pooling."""
+  params = dict(drawn(case, seed)["params"])
+  del params["pooler"], params["head"]
+  model = bert.module(config_of(case, pooling=pooling))
+  inputs = bert_cases.inputs(case, seed)
+  return jit(model.apply)({"params": params}, inputs)["features"]
 
 
 def with_blocks(model, variables, inputs):
@@ -107,12 +121,12 @@ def with_blocks(model, variables, inputs):
   return outputs, {name: block["__call__"][0] for name, block in blocks}
 
 
-def minilm(inputs, pooling):
+def minilm(inputs):
   """Returns the outputs of all-MiniLM-L6-v2, and those of its blocks."""
   folder = bert_cases.minilm()
   assert folder is not None
   source = load_file(folder / "model.safetensors")
-  config = dataclasses.replace(bert.PRESETS["minilm_l6"], pooling=pooling)
+  config = bert.PRESETS["minilm_l6"]
   model, table = bert.module(config), names.table(config, source)
   variables = tree.unflatten(
     {

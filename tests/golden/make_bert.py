@@ -51,8 +51,8 @@ def record(case: str, seed: int = 0) -> dict[str, np.ndarray]:
   )
   loss.backward()
   result = {name: x.detach().numpy() for name, x in outputs.items()}
-  result["features_cls"] = result["hidden"][:, 0]
-  result["features_mean"] = mean(encoded, arrays).detach().numpy()
+  result["pooled/cls"] = result["hidden"][:, 0]
+  result["pooled/mean"] = mean(encoded, arrays).detach().numpy()
   for name, parameter in model.named_parameters():
     result[f"grad/{name}"] = parameter.grad.numpy()
   return {name: x.astype(np.float32) for name, x in result.items()}
@@ -90,8 +90,7 @@ def record_minilm(folder: pathlib.Path) -> dict[str, np.ndarray]:
     encoded, blocks = run(bert, arrays)
     pooled = {
       "features": bert.pooler(encoded),
-      "features_cls": encoded[:, 0],
-      "features_mean": mean(encoded, arrays),
+      "pooled/mean": mean(encoded, arrays),
     }
   result = {name: x.numpy().astype(np.float32) for name, x in pooled.items()}
   for name, x in blocks.items():

@@ -1,5 +1,7 @@
 """scikit-learn's handwritten digits: real, small and on every machine."""
 
+from typing import Any
+
 import numpy as np
 
 from jft.data.sources.arrays import Arrays, arrays
@@ -13,7 +15,7 @@ def digits() -> Arrays:
   """
   from sklearn.datasets import load_digits
 
-  found = load_digits()
+  found: Any = load_digits()
   # Counts of inked pixels in 4 x 4 squares, 0 to 16.
   images = np.round(found.images * (255 / 16)).astype(np.uint8)
   return arrays(
