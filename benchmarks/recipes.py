@@ -1,0 +1,85 @@
+"""Runs the recipes of the README's table over seeds and records what came out.
+
+  python benchmarks/recipes.py               # the quickstart's rows, 5 seeds
+  python benchmarks/recipes.py sst2          # MiniLM on SST-2, 3 seeds
+  python benchmarks/readme.py                # writes the tables into README.md
+
+Each run is `jft train` in a fresh process and workdir; the numbers are those of
+its summary.json. Results go to benchmarks/results/recipes.json.
+"""
+
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import tempfile
+
+RESULTS = pathlib.Path(__file__).parent / "results" / "recipes.json"
+SCRATCH = (
+  "--config.model.pretrained=False",
+  "--config.tune.preset=full",
+  "--config.tune.blocks=0",
+  "--config.tune.head_first=0",
+)
+# name -> (recipe, overrides, seeds)
+ROWS = {
+  "quickstart": ("quickstart", (), 5),
+  "quickstart_100": ("quickstart", ("--config.data.train_examples=100",), 5),
+  "quickstart_100_scratch": (
+    "quickstart",
+    ("--config.data.train_examples=100", *SCRATCH),
+    5,
+  ),
+  "sst2": ("sst2_minilm", (), 3),
+}
+DEFAULT = ("quickstart", "quickstart_100", "quickstart_100_scratch")
+
+
+def main(names: list[str]) -> None:
+  for name in names:
+    recipe, overrides, seeds = ROWS[name]
+    runs = [train(recipe, overrides, seed) for seed in range(seeds)]
+    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    command = f"jft train --config=configs/{recipe}.py --workdir=..."
+    found[name] = {
+      "command": " ".join([command, *overrides]),
+      "runs": runs,
+      "hardware": hardware(),
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n")
+
+
+def train(recipe: str, overrides: tuple[str, ...], seed: int) -> dict:
+  with tempfile.TemporaryDirectory() as folder:
+    workdir = pathlib.Path(folder) / "run"
+    command = [sys.executable, "-m", "jft.cli.main", "train", "--json"]
+    command += [f"--config={recipe}", f"--workdir={workdir}"]
+    command += [*overrides, f"--config.seed={seed}"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    summary = json.loads(done.stdout)
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+  validation = [row for line in lines if "val/loss" in (row := json.loads(line))]
+  print(recipe, seed, summary["metrics"], summary["wall_secs"], flush=True)
+  return {
+    "seed": seed,
+    "metrics": summary["metrics"],
+    "status": summary["status"],
+    "best_step": summary["best_step"],
+    "wall_secs": summary["wall_secs"],
+    "validation": [
+      {key: row[key] for key in ("step", "val/accuracy", "val/loss")}
+      for row in validation
+    ],
+  }
+
+
+def hardware() -> str:
+  cores = len(os.sched_getaffinity(0))
+  return f"{cores} cores ({platform.processor() or platform.machine()}), CPU"
+
+
+if __name__ == "__main__":
+  main(sys.argv[1:] or list(DEFAULT))
