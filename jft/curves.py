@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from jft import pictures, writers
+from jft import atomic, pictures, writers
 from jft.pictures import LIGHT, Colors
 from jft.typing import Any, Mapping, Sequence
 
@@ -37,7 +37,7 @@ def draw(workdir: str | os.PathLike[str]) -> list[pathlib.Path]:
   paths = []
   for name, figure in figures.items():
     if figure is not None:
-      writers.write_bytes(workdir / name, pictures.png(figure))
+      atomic.write_bytes(workdir / name, pictures.png(figure))
       paths.append(workdir / name)
   return paths
 

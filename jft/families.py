@@ -46,7 +46,7 @@ def _recognise_resnet(config: Mapping[str, Any], shapes: Shapes) -> Any:
   """A ResNet needs its preset named: shapes cannot tell v1 from v1.5."""
   if config.get("family") != "resnet":
     return None
-  return preset(config["preset"])[1]
+  return preset(str(config.get("preset", "")))[1]
 
 
 def _recognise_bert(config: Mapping[str, Any], shapes: Shapes) -> Any:

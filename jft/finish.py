@@ -4,10 +4,12 @@ import math
 import pathlib
 import time
 
+import numpy as np
+
 from jft import curves, evaluation, report, tree
 from jft.metrics import classification_report
-from jft.typing import Any
-from jft.writers import write_json
+from jft.typing import Any, Sequence
+from jft.writers import to_json, write_json
 
 # The same program on the same data: only another machine's rounding differs.
 _TOLERANCE = 1e-4
@@ -49,7 +51,7 @@ def finish(
   if status in ("completed", "early_stopped"):
     state = session.checkpointer.restore_best(state)
     metrics, details = _measure(run, state, record)
-  summary = {
+  summary: dict[str, Any] = {
     "status": status,
     "step": last_step,
     "best_step": record.best.step,
@@ -60,11 +62,20 @@ def finish(
     "incidents": list(record.incidents),
     "report": details,
   }
+  summary = to_json(summary)
   session.checkpointer.wait()
   write_json(workdir / "summary.json", summary)
   curves.draw(workdir)
   report.render(workdir)
   return summary
+
+
+def by_class(
+  seen: evaluation.Predictions, label_names: Sequence[str]
+) -> dict[str, Any]:
+  """Precision, recall and F1 by class; see `classification_report`."""
+  label = np.asarray(seen.label)
+  return classification_report(label, seen.logits.argmax(-1), label_names)
 
 
 def _measure(run: Any, state: Any, record: Any) -> tuple[dict, dict]:
@@ -74,12 +85,7 @@ def _measure(run: Any, state: Any, record: Any) -> tuple[dict, dict]:
   for split, batches in run.evals.items():
     seen = evaluation.predict(run.eval_step, state.variables, batches)
     metrics |= {f"{split}/{name}": v for name, v in seen.means.items()}
-    details = {
-      "split": split,
-      **classification_report(
-        seen.label, seen.logits.argmax(-1), run.label_names
-      ),
-    }
+    details = {"split": split, **by_class(seen, run.label_names)}
   got, saved = metrics[run.stop.metric], record.best.value
   if not math.isclose(got, saved, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
     raise NotReproduced(

@@ -7,14 +7,17 @@ Only an evaluation, whose number the user asked for, waits.
 
 import contextlib
 import dataclasses
+import itertools
 import pathlib
 import time
 
 import jax
+import jax.numpy as jnp
 
 from jft import build, evaluation, finish, guard, interrupt, stopping
 from jft.build import Run
 from jft.checkpoint import Checkpointer
+from jft.disk.reporting import user_errors
 from jft.errors import UserError
 from jft.progress import progress
 from jft.state import TrainState
@@ -51,7 +54,7 @@ class Record:
     incidents: one record for every roll-back.
   """
 
-  best: stopping.Best = stopping.Best()
+  best: stopping.Best = dataclasses.field(default_factory=stopping.Best)
   offset: int = 0
   losses: tuple[float, ...] = ()
   incidents: tuple[Mapping[str, Any], ...] = ()
@@ -104,15 +107,18 @@ def fit(
   workdir = pathlib.Path(workdir)
   check(workdir, config)
   run = build.build(config)
-  begin(workdir, config, run.facts, command)
   with contextlib.ExitStack() as stack:
+    stack.enter_context(user_errors("write the run", workdir))
+    begin(workdir, config, run.facts, command)
     session = Session(
       run,
       stack.enter_context(checkpointer(config, workdir)),
       stack.enter_context(
         MetricsWriter(workdir, tensorboard=config.log.tensorboard)
       ),
-      stack.enter_context(progress(run.total_steps, run.batch_size, console=console)),
+      stack.enter_context(
+        progress(run.total_steps, run.batch_size, console=console)
+      ),
       stack.enter_context(interrupt.graceful()),
     )
     for line in run.describe():
@@ -194,21 +200,18 @@ def _stretch(
   session: Session, state: TrainState, record: Record, start: int
 ) -> tuple[TrainState, Record, str]:
   """Trains up to the next evaluation, a divergence or an interrupt."""
-  run = session.run
+  run, begun = session.run, record
   until = min(start - start % run.eval_every + run.eval_every, run.total_steps)
   attempt, pending, incident = int(state.attempt), [], None
   mark = time.monotonic()
-  for phase in run.tuning.phases[1:]:
-    if start <= phase.start_step < until:
-      trained = ", ".join(sorted(phase.labels))
-      session.writer.event(phase.start_step, attempt, "phase", trained=trained)
   batches = run.train_batches(start, until, record.offset)
   with contextlib.closing(batches):
     for info in training_steps(run.step_at, state, batches, start):
       state = info.state
       pending.append((info.step, info.metrics))
       session.bar.update(info.step)
-      if info.step % run.log_every == 0 and len(pending) > _LAG:
+      _tell_phase(session, info.step - 1, attempt)
+      if (info.step - _LAG) % run.log_every == 0:
         ready, pending = pending[:-_LAG], pending[-_LAG:]
         record, incident = _log(session, ready, record, attempt, mark)
         mark = time.monotonic()
@@ -217,7 +220,7 @@ def _stretch(
   if not incident:
     record, incident = _log(session, pending, record, attempt, mark)
   if incident:
-    return _roll_back(session, state, record, incident)
+    return _roll_back(session, state, begun, incident)
   return _evaluate_and_save(session, state, record)
 
 
@@ -228,33 +231,40 @@ def _log(
   attempt: int,
   since: float,
 ) -> tuple[Record, guard.Incident | None]:
-  """Writes the last of these steps' metrics; looks for a divergence in all."""
+  """Writes these steps' metrics by windows; looks for a divergence in all."""
   if not ready:
     return record, None
-  run = session.run
+  run, scale = session.run, _lr_scale(session.run, record)
+  steps = [step for step, _ in ready]
   values = jax.device_get([metrics for _, metrics in ready])
-  rows = [
-    (step, float(value["loss"]), float(value["grad_norm"]))
-    for (step, _), value in zip(ready, values, strict=True)
-  ]
-  step = rows[-1][0]
   rate = len(ready) * run.batch_size / max(time.monotonic() - since, 1e-9)
-  means = {
-    f"train/{name}": float(sum(v[name] for v in values) / len(values))
-    for name in values[-1]
-  }
-  session.writer.write(
-    step,
-    attempt,
-    {**means, **run.lr_at(step - 1), "train/examples_per_sec": rate},
-  )
+  # Windows end at multiples of log_every, wherever evaluations fall.
+  for _, window in itertools.groupby(
+    zip(steps, values, strict=True), lambda row: (row[0] - 1) // run.log_every
+  ):
+    rows = list(window)
+    last = rows[-1][0]
+    means = {
+      f"train/{name}": float(sum(value[name] for _, value in rows) / len(rows))
+      for name in values[0]
+    }
+    rates = {name: lr * scale for name, lr in run.lr_at(last - 1).items()}
+    session.writer.write(
+      last, attempt, {**means, **rates, "train/examples_per_sec": rate}
+    )
+  losses = [float(value["loss"]) for value in values]
+  norms = [float(value["grad_norm"]) for value in values]
   if run.guard and (
-    found := guard.first_incident(run.guard, record.losses, rows)
+    found := guard.first_incident(
+      run.guard, record.losses, list(zip(steps, losses, norms, strict=True))
+    )
   ):
     return record, found
-  losses = (*record.losses, *(loss for _, loss, _ in rows))
+  losses = (*record.losses, *losses)
   window = run.guard.window if run.guard else 0
-  return dataclasses.replace(record, losses=losses[len(losses) - window :]), None
+  return dataclasses.replace(
+    record, losses=losses[len(losses) - window :]
+  ), None
 
 
 def _evaluate_and_save(
@@ -265,7 +275,9 @@ def _evaluate_and_save(
   if session.stop and step % run.eval_every and step < run.total_steps:
     _save(session, state, record, None)
     return state, record, "interrupted"
-  means = evaluation.predict(run.eval_step, state.variables, run.evals["val"]).means
+  means = evaluation.predict(
+    run.eval_step, state.variables, run.evals["val"]
+  ).means
   values = {f"val/{name}": value for name, value in means.items()}
   session.writer.write(step, attempt, values)
   best = stopping.update(
@@ -275,7 +287,7 @@ def _evaluate_and_save(
   _save(session, state, record, values)
   shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
   session.bar.line(f"step {step}/{run.total_steps}  {shown}")
-  if session.stop:
+  if session.stop and step < run.total_steps:
     return state, record, "interrupted"
   if _is_stale(session, record):
     session.writer.event(step, attempt, "early_stop", best_step=best.step)
@@ -289,6 +301,19 @@ def _save(session: Session, state, record: Record, metrics) -> None:
   )
 
 
+def _tell_phase(session: Session, step: int, attempt: int) -> None:
+  """Writes that a new phase begins with the update after `step`."""
+  for phase in session.run.tuning.phases[1:]:
+    if phase.start_step == step:
+      trained = ", ".join(sorted(phase.labels))
+      session.writer.event(step, attempt, "phase", trained=trained)
+
+
+def _lr_scale(run: Run, record: Record) -> float:
+  """The learning rate's factor: every roll-back cuts it once more."""
+  return run.lr_cut ** len(record.incidents)
+
+
 def _is_stale(session: Session, record: Record) -> bool:
   patience = session.run.stop.patience
   return bool(patience) and record.best.since >= patience
@@ -297,7 +322,14 @@ def _is_stale(session: Session, record: Record) -> bool:
 def _roll_back(
   session: Session, state: TrainState, record: Record, found: guard.Incident
 ) -> tuple[TrainState, Record, str]:
-  """Back to the last good step; the batches since then are skipped."""
+  """Back to the last good step; the batches since then are skipped.
+
+  Args:
+    session: the run.
+    state: the diverged one.
+    record: as it was at the last good step.
+    found: what happened.
+  """
   run, ckpt = session.run, session.checkpointer
   target = ckpt.latest_step
   if target is None:
@@ -309,12 +341,10 @@ def _roll_back(
     "batches_skipped": [target + record.offset, found.step + record.offset],
     "action": f"skipped {skipped} batches, learning rate x {run.lr_cut}",
   }
-  record = Record.from_json(
-    {
-      **dataclasses.asdict(record),
-      "offset": record.offset + skipped,
-      "incidents": [*record.incidents, incident],
-    }
+  record = dataclasses.replace(
+    record,
+    offset=record.offset + skipped,
+    incidents=(*record.incidents, incident),
   )
   session.writer.event(found.step, int(state.attempt), "rollback", **incident)
   session.bar.line(
@@ -324,5 +354,6 @@ def _roll_back(
   if len(record.incidents) > run.max_retries:
     return ckpt.restore(target, state), record, "diverged"
   state = ckpt.rollback_to(target, state)
-  state = state.replace(lr_scale=state.lr_scale * run.lr_cut)
+  scale = jnp.full_like(state.lr_scale, _lr_scale(run, record))
+  state = dataclasses.replace(state, lr_scale=scale)
   return run.step_at(target).replicate(state), record, "running"

@@ -33,10 +33,12 @@ def predict_files(
   names, source, skipped = read_inputs(
     config, run.net.spec.kind, files, on_error
   )
-  if not names:
+  if source is None:
     return [], skipped
   batches = data.eval_batches(
-    source, config.eval.batch_size, make_encode(config, run.net.spec)
+    source,
+    min(config.eval.batch_size, len(names)),
+    make_encode(config, run.net.spec),
   )
   seen = evaluation.predict(
     evaluation.compile_eval(make_predict_step(run.net.apply)),

@@ -15,7 +15,7 @@ from collections import Counter
 
 import jinja2
 
-from jft import curves, pictures, writers
+from jft import atomic, curves, pictures, writers
 from jft.typing import Any, Iterable, Mapping, Sequence
 
 FILE = "report.html"
@@ -48,7 +48,7 @@ def render(workdir: str | os.PathLike[str]) -> pathlib.Path:
   if (workdir / "summary.json").exists():
     summary |= writers.read_json(workdir / "summary.json")
   page = _template().render(_view(workdir.resolve().name, run, rows, summary))
-  writers.write_bytes(workdir / FILE, page.encode())
+  atomic.write_bytes(workdir / FILE, page.encode())
   return workdir / FILE
 
 

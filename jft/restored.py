@@ -5,10 +5,9 @@ from typing import Any
 
 from jft import config as configs
 from jft.build import Run, build
-from jft.errors import UserError
 from jft.loop import checkpointer
 from jft.state import TrainState
-from jft.writers import read_json
+from jft.workdir import saved_config
 
 
 def best(workdir: str | pathlib.Path) -> tuple[Any, Run, TrainState]:
@@ -18,9 +17,7 @@ def best(workdir: str | pathlib.Path) -> tuple[Any, Run, TrainState]:
     UserError: if there is no run, or none of its evaluations is saved.
   """
   workdir = pathlib.Path(workdir)
-  if not (workdir / "run.json").is_file():
-    raise UserError(f"{workdir} is no run of jft: it holds no run.json.")
-  config = configs.from_dict(read_json(workdir / "run.json")["config"])
+  config = configs.from_dict(saved_config(workdir))
   run = build(config)
   with checkpointer(config, workdir) as ckpt:
     return config, run, ckpt.restore_best(run.state)

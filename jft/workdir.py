@@ -6,7 +6,7 @@ import pathlib
 from jft import config as configs
 from jft import environment
 from jft.errors import UserError
-from jft.typing import Any, Sequence
+from jft.typing import Any, Mapping, Sequence
 from jft.writers import read_json, write_json
 
 # Keys that change nothing in what is computed, so a resume may change them.
@@ -16,7 +16,7 @@ HARMLESS = ("log.", "eval.batch_size", "data.prefetch", "checkpoint.")
 def begin(
   workdir: pathlib.Path,
   config: Any,
-  facts: dict[str, Any],
+  facts: Mapping[str, Any],
   command: Sequence[str],
 ) -> None:
   """Begins a run in an empty folder, or goes on with the same run.
@@ -61,7 +61,7 @@ def check(workdir: pathlib.Path, config: Any) -> None:
         " it is no jft run; give an empty or a new folder."
       )
     return
-  changed = configs.diff(read_json(path)["config"], config.to_dict())
+  changed = configs.diff(saved_config(workdir), config.to_dict())
   breaking = {
     name: pair
     for name, pair in changed.items()
@@ -75,3 +75,19 @@ def check(workdir: pathlib.Path, config: Any) -> None:
       f"workdir {workdir} holds the run of another config:\n{rows}\nGive"
       " another --workdir, or delete this one."
     )
+
+
+def saved_config(workdir: pathlib.Path) -> dict[str, Any]:
+  """Returns the config that a run's `run.json` holds.
+
+  Raises:
+    UserError: if there is none, or the file is no run's.
+  """
+  path = workdir / "run.json"
+  if not path.is_file():
+    raise UserError(f"{workdir} is no run of jft: it holds no run.json.")
+  saved = read_json(path)
+  config = saved.get("config") if isinstance(saved, dict) else None
+  if not isinstance(config, dict):
+    raise UserError(f"{path} holds no config: it is not jft's, or damaged.")
+  return config

@@ -12,7 +12,7 @@ import pathlib
 import time
 from typing import Any, Self
 
-from jft import hosts
+from jft import atomic, hosts
 from jft.errors import UserError
 from jft.typing import Callable, Iterable, Mapping, Sequence
 
@@ -169,7 +169,7 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     value: what `to_json` takes.
   """
   text = json.dumps(to_json(value), indent=2, ensure_ascii=False)
-  write_bytes(path, f"{text}\n".encode())
+  atomic.write_bytes(path, f"{text}\n".encode())
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
@@ -188,20 +188,6 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     raise UserError(
       f"{os.fspath(path)} is not JSON: {error}. Restore it or delete it."
     ) from error
-
-
-def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-  """Writes a file that appears complete or not at all."""
-  path = pathlib.Path(path)
-  partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-  try:
-    with partial.open("wb") as file:
-      file.write(data)
-      file.flush()
-      os.fsync(file.fileno())
-    os.replace(partial, path)
-  finally:
-    partial.unlink(missing_ok=True)
 
 
 def to_json(value: Any) -> Any:

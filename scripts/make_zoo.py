@@ -11,8 +11,6 @@ import json
 import pathlib
 import sys
 
-import numpy as np
-
 from jft import families, restored, tree
 from jft.pretrained import export, hub
 from jft.pretrained.formats import safetensors
@@ -27,10 +25,11 @@ CARD = """\
 {size} x {size} pixels, in torchvision's names and layout.
 
 - Trained on: {train} ({train_examples:,} examples, sha256 {train_hash})
-- Recipe: `{command}` (jft {version}, seed {seed})
+- Recipe: `jft train --config=configs/{recipe} --workdir=...` (jft {version},
+  seed {seed}, jax {jax})
 - Best of the run by {metric}: step {best_step}
 - Test accuracy: {accuracy:.4f} on {test_examples:,} examples
-- Hardware: {cores} CPU cores, {wall:.0f} s
+- Hardware: {cores} CPU cores
 - Weights sha256: {sha256}
 - Licence: Apache-2.0; the data set Fashion-MNIST is MIT (Zalando SE)
 
@@ -63,14 +62,15 @@ def main(workdir: pathlib.Path, name: str) -> None:
   data = facts["data"]
   card = CARD.format(
     name=name,
-    params=sum(int(np.prod(x.shape)) for x in flat.values()),
+    params=facts["model"]["params"],
     bytes=path.stat().st_size,
     preset=spec.preset,
     size=config["image_size"],
     train=data["train"]["name"],
     train_examples=data["train"]["examples"],
     train_hash=data["train"]["sha256"],
-    command=" ".join(facts["command"]),
+    recipe=_recipe(facts["command"]),
+    jax=facts["versions"]["jax"],
     version=facts["versions"]["jft"],
     seed=facts["config"]["seed"],
     metric=facts["config"]["stop"]["metric"],
@@ -78,11 +78,15 @@ def main(workdir: pathlib.Path, name: str) -> None:
     accuracy=summary["metrics"]["test/accuracy"],
     test_examples=data["test"]["examples"],
     cores=facts["cores"],
-    wall=summary["wall_secs"],
     sha256=digest,
   )
   (ZOO / f"{name}.md").write_text(card)
   print(card)
+
+
+def _recipe(command: list[str]) -> str:
+  given = next(x for x in command if x.startswith("--config="))
+  return pathlib.Path(given.removeprefix("--config=")).name
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ def run(
   """Evaluates; returns the exit code."""
   from jft import evaluation, restored
   from jft.errors import UserError
-  from jft.metrics import classification_report
+  from jft.finish import by_class
+  from jft.writers import to_json
 
   _, found, state = restored.best(args.workdir)
   split = args.split or list(found.evals)[-1]
@@ -36,18 +37,17 @@ def run(
     raise UserError(
       f"the run has no split {split!r}, only {', '.join(found.evals)}."
     )
-  seen = evaluation.predict(found.eval_step, state.variables, found.evals[split])
-  report = classification_report(
-    seen.label, seen.logits.argmax(-1), found.label_names
+  seen = evaluation.predict(
+    found.eval_step, state.variables, found.evals[split]
   )
   result = {
     "split": split,
     "step": int(state.step),
     "examples": len(seen.id),
     "metrics": seen.means,
-    **report,
+    **by_class(seen, found.label_names),
   }
-  print(json.dumps(result) if args.json else _table(result))
+  print(json.dumps(to_json(result)) if args.json else _table(result))
   return 0
 
 

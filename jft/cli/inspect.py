@@ -38,15 +38,20 @@ def run(
   """Inspects; returns the exit code."""
   if bool(args.source) == bool(args.config):
     raise UserError("give either a SOURCE or a --config, and not both.")
+  if args.source and overrides:
+    raise UserError(f"--config.{overrides[0]} needs a --config to change.")
+  if args.config and args.arch:
+    raise UserError(f"with a --config, say --config.model.arch={args.arch}.")
   from jft import config
   from jft.insight import inspect
+  from jft.writers import to_json
 
   if args.config:
     found = inspect.inspect_config(config.load(args.config, overrides))
   else:
     found = inspect.inspect_source(args.source, arch=args.arch)
   if args.json:
-    print(json.dumps(dataclasses.asdict(found)))
+    print(json.dumps(to_json(dataclasses.asdict(found))))
   else:
     print(render(found, leaves=args.leaves))
   return 0

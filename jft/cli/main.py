@@ -22,8 +22,7 @@ examples:
 130 interrupted twice.
 """
 _CONV_FLAG = (
-  "--xla_cpu_experimental_ynn_fusion_type="
-  "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
+  "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
 )
 
 
@@ -38,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
   overrides = [_override(commands[args.command], text) for text in rest]
   _set_xla_flags()
   try:
-    return args.run(args, overrides, tuple(["jft", *argv]))
-  except UserError as error:
+    return args.run(args, overrides, ("jft", *argv))
+  except (UserError, OSError) as error:
     print(f"jft: error: {error}", file=sys.stderr)
     return 2
   except KeyboardInterrupt:
@@ -91,9 +90,9 @@ def _parser():
 
 def _override(parser: argparse.ArgumentParser, text: str) -> str:
   """Takes "--config.a.b=c" for "a.b=c"; anything else is a usage error."""
-  if text.startswith("--config.") and parser.get_default("overridable"):
-    return text.removeprefix("--config.")
-  parser.error(f"unknown argument {text!r}")
+  if not (text.startswith("--config.") and parser.get_default("overridable")):
+    parser.error(f"unknown argument {text!r}")
+  return text.removeprefix("--config.")
 
 
 def _set_xla_flags() -> None:

@@ -19,7 +19,9 @@ probabilities of all classes.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Declares the command's arguments."""
-  parser.add_argument("files", nargs="+", metavar="FILE", help="what to predict")
+  parser.add_argument(
+    "files", nargs="+", metavar="FILE", help="what to predict"
+  )
   parser.add_argument(
     "--workdir", required=True, metavar="DIR", help="of a run"
   )
@@ -40,15 +42,17 @@ def run(
   args: argparse.Namespace, overrides: list[str], command: tuple[str, ...]
 ) -> int:
   """Predicts; returns the exit code."""
-  from jft import predictions
+  from jft import atomic, predictions
   from jft.errors import UserError
-  from jft.writers import write_bytes
+  from jft.writers import to_json
 
   suffix = pathlib.Path(args.output).suffix if args.output else ""
   if suffix not in ("", ".jsonl", ".csv"):
     raise UserError(
       f"--output={args.output}: the suffix must be .jsonl or .csv."
     )
+  if args.output and not pathlib.Path(args.output).parent.is_dir():
+    raise UserError(f"--output={args.output}: there is no such folder.")
   rows, skipped = predictions.predict_files(
     args.workdir, args.files, on_error=args.on_error
   )
@@ -56,9 +60,10 @@ def run(
     print(f"skipped {name}: {reason}", file=sys.stderr)
   if args.output:
     text = _csv(rows) if suffix == ".csv" else _jsonl(rows)
-    write_bytes(args.output, text.encode())
+    atomic.write_bytes(args.output, text.encode())
   if args.json:
-    print(json.dumps({"predictions": rows, "skipped": [n for n, _ in skipped]}))
+    names = [name for name, _ in skipped]
+    print(json.dumps(to_json({"predictions": rows, "skipped": names})))
   elif args.output:
     print(f"{len(rows)} predictions in {args.output}")
   else:

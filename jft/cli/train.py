@@ -36,6 +36,7 @@ def run(
   from rich.console import Console
 
   from jft import config, loop
+  from jft.writers import to_json
 
   summary = loop.fit(
     config.load(args.config, overrides),
@@ -44,7 +45,7 @@ def run(
     console=Console(stderr=True) if args.json else None,
   )
   if args.json:
-    print(json.dumps(summary))
+    print(json.dumps(to_json(summary)))
   else:
     print(_closing(summary, pathlib.Path(args.workdir)))
   return 0

@@ -3,7 +3,13 @@
 import dataclasses
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+  Callable,
+  Generator,
+  Iterable,
+  Iterator,
+  Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +73,7 @@ class _Batches:
 
   def _ahead(
     self, make: Callable[[int, Map], Batch], numbers: Iterable[int]
-  ) -> Iterator[Batch]:
+  ) -> Generator[Batch, None, None]:
     with ThreadPoolExecutor(self.reading.workers) as pool:
       yield from prefetch(
         lambda number: make(number, pool.map), numbers, self.reading.prefetch
@@ -94,7 +100,9 @@ class TrainBatches(_Batches):
     """
     return self._at(int(step), map)
 
-  def from_step(self, step: int, until: int | None = None) -> Iterator[Batch]:
+  def from_step(
+    self, step: int, until: int | None = None
+  ) -> Generator[Batch, None, None]:
     """Yields the batches of steps `step`, `step` + 1, ... below `until`."""
     numbers = itertools.count(int(step))
     if until is not None:

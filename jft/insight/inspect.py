@@ -1,19 +1,21 @@
 """What a model is made of, what it costs and what a config would train."""
 
 import dataclasses
-import math
 import re
 
 import jax
 import numpy as np
 
-from jft import families, net, tree
+from jft import net, tree
 from jft.build.data import make_sources
-from jft.build.run import load_net
-from jft.build.tuning import make_tuning
+from jft.build.run import load_net, total_steps
+from jft.build.tuning import Tuning, make_tuning
 from jft.net import Net
 from jft.tuning import freeze
 from jft.typing import Any, Sequence
+
+# Where no config says how long a text is.
+_TOKENS = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +64,8 @@ def inspect_source(source: str, *, arch: str | None = None) -> Inspection:
     source: as for `load_pretrained`.
     arch: of a bare file.
   """
-  return _inspect(net.load_pretrained(source, arch=arch), None)
+  network = net.load_pretrained(source, arch=arch)
+  return _inspect(network, None, network.spec.image_size, _TOKENS)
 
 
 def inspect_config(config: Any) -> Inspection:
@@ -72,25 +75,37 @@ def inspect_config(config: Any) -> Inspection:
   check(config)
   sources = make_sources(config)
   network = load_net(config, len(sources["train"].label_names or ()))
-  per_epoch = len(sources["train"]) / config.train.batch_size
-  total = config.train.steps or math.ceil(config.train.epochs * per_epoch)
-  return _inspect(network, make_tuning(config, network.params, total))
+  total = total_steps(config, len(sources["train"]))
+  return _inspect(
+    network,
+    make_tuning(config, network.params, total),
+    config.data.image_size or network.spec.image_size,
+    config.data.max_length,
+  )
 
 
-def _inspect(network: Net, tuning: Any) -> Inspection:
-  labels = tuning.labels if tuning else None
-  trained = freeze.is_trained(labels) if labels else lambda name: False
+def _inspect(
+  network: Net, tuning: Tuning | None, size: int, tokens: int
+) -> Inspection:
+  inputs = _inputs(network, size, tokens)
+  labels = tuning.labels if tuning else {}
+  trained = freeze.is_trained(labels) if tuning else lambda name: False
   phases = tuning.phases if tuning else ()
   step_flops = {
-    f"phase {i}": _step_flops(network, _active(labels, phase.labels))
+    f"phase {i}": _step_flops(
+      network, freeze.is_trained(labels, phase.labels), inputs
+    )
     for i, phase in enumerate(phases)
   }
   return Inspection(
-    spec=_facts(network),
+    spec=_facts(network, size, tokens),
     load=network.report.counts(),
     parts=_parts(network.params, trained),
-    flops=_cost(_forward(network), network.variables, _inputs(network)),
-    step_flops={**step_flops, "full": _step_flops(network, lambda name: True)},
+    flops=_cost(_forward(network), network.variables, inputs),
+    step_flops={
+      **step_flops,
+      "full": _step_flops(network, lambda name: True, inputs),
+    },
     freeze=freeze.table(network.params, labels, tuning.transforms)
     if tuning
     else [],
@@ -100,16 +115,12 @@ def _inspect(network: Net, tuning: Any) -> Inspection:
   )
 
 
-def _active(labels: Any, active: frozenset[str]):
-  return freeze.is_trained(labels, active)
-
-
-def _facts(network: Net) -> dict[str, Any]:
+def _facts(network: Net, size: int, tokens: int) -> dict[str, Any]:
   spec = network.spec
-  inputs = "token ids"
+  inputs = f"up to {tokens} token ids"
   if spec.kind == "image":
     inputs = (
-      f"{spec.image_size} x {spec.image_size} x {spec.config.in_channels},"
+      f"{size} x {size} x {spec.config.in_channels},"
       f" (x / 255 - {_numbers(spec.mean)}) / {_numbers(spec.std)}"
     )
   return {
@@ -154,13 +165,11 @@ def _depth(item: tuple[str, Any]) -> tuple[int, str]:
   return (3 if name == "head" else 2), name
 
 
-def _inputs(network: Net) -> Any:
-  family = families.FAMILIES[network.spec.family]
-  size = network.spec.image_size or 32
-  if family.kind == "text":
-    tokens = np.ones((1, 128), np.int32)
-    return {"input_ids": tokens, "attention_mask": tokens}
-  return net.dummy_inputs(family, network.spec.config, size)
+def _inputs(network: Net, size: int, tokens: int) -> Any:
+  if network.spec.kind == "text":
+    ids = np.ones((1, tokens), np.int32)
+    return {"input_ids": ids, "attention_mask": ids}
+  return net.dummy_inputs(network.spec, network.spec.config, size)
 
 
 def _forward(network: Net):
@@ -171,7 +180,7 @@ def _forward(network: Net):
   return forward
 
 
-def _step_flops(network: Net, active) -> float:
+def _step_flops(network: Net, active: Any, inputs: Any) -> float:
   """FLOPs of loss and gradient of the active leaves, compiled, one example."""
   live, held = tree.split(network.params, active)
   rest = {k: v for k, v in network.variables.items() if k != "params"}
@@ -181,7 +190,7 @@ def _step_flops(network: Net, active) -> float:
   def loss(live, held, rest, inputs):
     return forward({"params": tree.merge(live, held), **rest}, inputs).sum()
 
-  return _cost(jax.value_and_grad(loss), live, held, rest, _inputs(network))
+  return _cost(jax.value_and_grad(loss), live, held, rest, inputs)
 
 
 def _cost(fn: Any, *args: Any) -> float:

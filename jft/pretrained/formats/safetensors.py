@@ -6,7 +6,6 @@ whose errors name neither the file nor the tensor.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import jax
 import ml_dtypes
 import numpy as np
 
+from jft import atomic
 from jft.errors import UserError
 from jft.pretrained.formats import sharded
 from jft.pretrained.formats.lazy import Tensors, as_dtype, read_span
@@ -96,24 +96,11 @@ def write(
   Raises:
     UserError: for a dtype the format does not have, or metadata not strings.
   """
-  path = Path(path)
   head, order = _make_header(tensors, metadata or {})
-  partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-  try:
-    with open(partial, "wb") as file:
-      file.write(head)
-      for name in order:
-        file.write(np.asarray(tensors[name]).tobytes())
-      file.flush()
-      os.fsync(file.fileno())
-    os.replace(partial, path)
-  finally:
-    partial.unlink(missing_ok=True)
-  folder = os.open(path.parent, os.O_RDONLY)
-  try:
-    os.fsync(folder)  # the rename itself must survive a crash too
-  finally:
-    os.close(folder)
+  with atomic.replacing(path) as file:
+    file.write(head)
+    for name in order:
+      file.write(np.asarray(tensors[name]).tobytes())
 
 
 def _make_header(

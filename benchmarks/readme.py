@@ -1,0 +1,114 @@
+"""Writes the tables of README.md from what the benchmarks recorded.
+
+  python benchmarks/readme.py
+"""
+
+import json
+import pathlib
+import statistics
+
+ROOT = pathlib.Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+TITLES = {
+  "quickstart": "quickstart, all 1,259 or so digits",
+  "quickstart_100": "quickstart, 100 digits",
+  "quickstart_100_scratch": "the same from scratch, everything trained",
+  "sst2": "MiniLM-L6 on SST-2 (6,920 sentences), 2 epochs",
+}
+
+
+def main() -> None:
+  recipes = json.loads((RESULTS / "recipes.json").read_text())
+  lines = [
+    "| what | test accuracy, mean [range] | seeds | wall time | hardware |",
+    "|---|---|---|---|---|",
+    *(row(name, recipes[name]) for name in TITLES if name in recipes),
+    "",
+    *commands(recipes),
+    *margin(recipes),
+    *sst2(recipes),
+    *overhead(),
+  ]
+  write("\n".join(lines))
+
+
+def spread(values: list[float]) -> str:
+  mean = statistics.mean(values)
+  return f"{mean:.4f} [{min(values):.4f} to {max(values):.4f}]"
+
+
+def row(name: str, found: dict) -> str:
+  runs = found["runs"]
+  accuracy = spread([run["metrics"]["test/accuracy"] for run in runs])
+  secs = statistics.median(run["wall_secs"] for run in runs)
+  return (
+    f"| {TITLES[name]} | {accuracy} | {len(runs)} | {secs:.0f} s |"
+    f" {found['hardware']} |"
+  )
+
+
+def commands(recipes: dict) -> list[str]:
+  shown = [recipes[name]["command"] for name in TITLES if name in recipes]
+  return ["Commands, in that order:", "", "```sh", *shown, "```", ""]
+
+
+def margin(recipes: dict) -> list[str]:
+  pair = [recipes.get("quickstart_100"), recipes.get("quickstart_100_scratch")]
+  if None in pair:
+    return []
+  tuned, scratch = (
+    [run["metrics"]["test/accuracy"] for run in found["runs"]] for found in pair
+  )
+  points = [100 * (a - b) for a, b in zip(tuned, scratch, strict=True)]
+  return [
+    "With 100 digits, fine-tuning is better than the same net from scratch by"
+    f" {statistics.mean(points):.1f} points on average"
+    f" ({min(points):.1f} to {max(points):.1f}, the same seed and budget"
+    f" against each other, {len(points)} seeds).",
+    "",
+  ]
+
+
+def sst2(recipes: dict) -> list[str]:
+  if "sst2" not in recipes:
+    return []
+  runs = recipes["sst2"]["runs"]
+  epochs = zip(
+    *([row["val/accuracy"] for row in run["validation"]] for run in runs),
+    strict=True,
+  )
+  shown = "; ".join(
+    f"epoch {i}: {spread(list(values))}" for i, values in enumerate(epochs, 1)
+  )
+  return [f"SST-2's dev.tsv, {len(runs)} seeds: {shown}.", ""]
+
+
+def overhead() -> list[str]:
+  path = RESULTS / "overhead.json"
+  if not path.exists():
+    return []
+  rows = [
+    f"{found['model']} {found['ratio_median']:.3f} (rounds"
+    f" {found['ratio_min']:.3f} to {found['ratio_max']:.3f},"
+    f" {found['jft_ms_per_step']:.1f} against"
+    f" {found['plain_ms_per_step']:.1f} ms a step)"
+    for found in json.loads(path.read_text()).values()
+  ]
+  return [
+    "jft's loop against a plain JAX loop, time by time"
+    f" (`python benchmarks/overhead.py`): {'; '.join(rows)}.",
+    "",
+  ]
+
+
+def write(text: str) -> None:
+  path = ROOT / "README.md"
+  before, _, rest = path.read_text().partition("<!-- results -->")
+  _, _, after = rest.partition("<!-- /results -->")
+  path.write_text(
+    f"{before}<!-- results -->\n{text.rstrip()}\n<!-- /results -->{after}"
+  )
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,226 @@
+"""Contradictions in a config, found before anything is loaded."""
+
+import math
+
+import jax
+
+from jft.errors import UserError, did_you_mean
+from jft.typing import Any
+
+BETTER = {"val/accuracy": "max", "val/loss": "min"}
+CHOICES = {
+  "model.dtype": ("float32", "bfloat16"),
+  "model.pooling": ("", "cls_pooler", "cls", "mean"),
+  "data.on_error": ("error", "skip"),
+  "task.name": ("classification",),
+  "tune.preset": (
+    "",
+    "full",
+    "linear_probe",
+    "top_blocks",
+    "norm_only",
+    "bias_only",
+  ),
+  "optim.name": ("adamw", "adam", "sgd", "lamb"),
+  "optim.schedule": ("constant", "linear", "cosine", "polynomial", "step"),
+  "train.parallel": ("pmap", "jit"),
+  "stop.mode": ("max", "min"),
+  "stop.metric": tuple(BETTER),
+}
+POSITIVE = (
+  "optim.lr",
+  "optim.power",
+  "train.batch_size",
+  "train.accumulate",
+  "eval.batch_size",
+  "data.max_length",
+  "data.buckets",
+  "data.prefetch",
+  "guard.threshold",
+  "guard.lr_cut",
+  "checkpoint.keep_last",
+  "checkpoint.keep_best",
+  "log.every_steps",
+)
+NOT_NEGATIVE = (
+  "optim.backbone_lr_scale",
+  "optim.warmup_steps",
+  "optim.weight_decay",
+  "optim.clip_norm",
+  "optim.final_lr",
+  "data.train_examples",
+  "data.image_size",
+  "tune.blocks",
+  "stop.patience",
+  "guard.max_retries",
+  "train.devices",
+)
+SHARES = (
+  "data.validation_fraction",
+  "data.test_fraction",
+  "task.label_smoothing",
+  "tune.head_first",
+  "optim.momentum",
+  "optim.b1",
+  "optim.b2",
+)
+UP_TO_ONE = ("data.crop_pct", "guard.lr_cut")
+
+
+def check(config: Any) -> None:
+  """Raises UserError naming the first key whose value cannot be meant."""
+  _check_values(config)
+  _check_model(config)
+  _check_data(config.data)
+  _check_tune(config.tune)
+  _check_optim(config.optim)
+  _check_stop(config.stop)
+  _one_of(config.train, "train", "epochs", "steps", needed=True)
+  _one_of(config.eval, "eval", "every_epochs", "every_steps", needed=False)
+  _check_batch(config.train)
+
+
+def _check_values(config: Any) -> None:
+  for key, known in CHOICES.items():
+    if (value := _get(config, key)) not in known:
+      raise UserError(
+        f"{key}={value!r}: choose one of {', '.join(filter(None, known))}."
+        + did_you_mean(str(value), known)
+      )
+  for key in POSITIVE:
+    if not 0 < (value := _get(config, key)) < math.inf:
+      raise UserError(f"{key}={value} must be above 0 and finite.")
+  for key in NOT_NEGATIVE:
+    if not 0 <= (value := _get(config, key)) < math.inf:
+      raise UserError(f"{key}={value} must be finite and not negative.")
+  for key in SHARES:
+    if not 0 <= (value := _get(config, key)) < 1:
+      raise UserError(f"{key}={value} is a share, in [0, 1).")
+  for key in UP_TO_ONE:
+    if not 0 <= (value := _get(config, key)) <= 1:
+      raise UserError(f"{key}={value} must lie in [0, 1].")
+
+
+def _check_model(config: Any) -> None:
+  model = config.model
+  if not (model.source or model.arch):
+    raise UserError(
+      "model.source is empty: say what to start from, such as"
+      " 'jft:resnet14_fashion', 'hf:org/name' or a folder (or model.arch alone"
+      " for random weights)."
+    )
+  if not model.source and model.pretrained:
+    raise UserError(
+      f"model.arch={model.arch!r} without model.source has no weights to load:"
+      " give model.source, or set model.pretrained=False to start from scratch."
+    )
+
+
+def _check_data(data: Any) -> None:
+  if not data.train:
+    raise UserError(
+      "data.train is empty: say where the examples are, such as"
+      " 'sklearn:digits', 'folder:PATH', 'csv:PATH' or 'tfds:NAME/SPLIT'."
+    )
+  cut = _cut(data)
+  if sum(cut) >= 1:
+    raise UserError(
+      f"data.validation_fraction + data.test_fraction = {sum(cut)} leaves"
+      " nothing to train on."
+    )
+  if not data.validation and not data.validation_fraction:
+    raise UserError(
+      "no validation data: the best checkpoint could not be told. Give"
+      " data.validation or a data.validation_fraction."
+    )
+
+
+def _cut(data: Any) -> list[float]:
+  return [
+    data[f"{split}_fraction"]
+    for split in ("validation", "test")
+    if not data[split]
+  ]
+
+
+def _check_tune(tune: Any) -> None:
+  if bool(tune.preset) == bool(tune.rules):
+    raise UserError(
+      f"tune.preset={tune.preset!r} and tune.rules={tune.rules!r}: give exactly"
+      " one; rules need tune.preset=''."
+    )
+  if tune.blocks and tune.preset != "top_blocks":
+    raise UserError(
+      f"tune.blocks={tune.blocks} needs tune.preset='top_blocks', got"
+      f" {tune.preset!r}."
+    )
+  for rule in tune.rules:
+    if not (
+      isinstance(rule, tuple | list)
+      and len(rule) == 2
+      and all(isinstance(part, str) for part in rule)
+    ):
+      raise UserError(
+        f"tune.rules holds {rule!r}: expected ((regex, label), ...), such as"
+        " (('head/.*', 'head'), ('.*', 'freeze'))."
+      )
+  if tune.head_first and tune.preset == "linear_probe":
+    raise UserError(
+      "tune.head_first: nothing joins the head under"
+      " tune.preset='linear_probe'; set it to 0 or choose another preset."
+    )
+
+
+def _check_optim(optim: Any) -> None:
+  if optim.weight_decay and optim.name not in ("adamw", "lamb"):
+    raise UserError(
+      f"optim.weight_decay={optim.weight_decay} is decoupled, which optim.name="
+      f"{optim.name!r} does not have; use 'adamw' or 'lamb', or set it to 0."
+    )
+  if not all(
+    isinstance(share, float | int) and 0 < share < 1
+    for share in optim.step_boundaries
+  ):
+    raise UserError(
+      f"optim.step_boundaries={optim.step_boundaries} must be shares of the"
+      " run, between 0 and 1."
+    )
+
+
+def _check_stop(stop: Any) -> None:
+  if stop.mode != BETTER[stop.metric]:
+    raise UserError(
+      f"stop.mode={stop.mode!r}: of stop.metric={stop.metric!r} the"
+      f" {BETTER[stop.metric]} is best; set stop.mode={BETTER[stop.metric]!r}."
+    )
+
+
+def _one_of(section: Any, name: str, a: str, b: str, *, needed: bool) -> None:
+  given = [key for key in (a, b) if section[key]]
+  if min(section[a], section[b]) < 0:
+    raise UserError(f"{name}.{a} and {name}.{b} must not be negative.")
+  if len(given) > 1 or (needed and not given):
+    raise UserError(
+      f"{name}.{a}={section[a]} and {name}.{b}={section[b]}: give"
+      f" {'exactly' if needed else 'at most'} one of the two."
+    )
+
+
+def _check_batch(train: Any) -> None:
+  devices = train.devices or jax.device_count()
+  if devices > jax.device_count():
+    raise UserError(
+      f"train.devices={train.devices}: this machine has {jax.device_count()}."
+    )
+  parts = devices * train.accumulate
+  if train.batch_size % parts:
+    raise UserError(
+      f"train.batch_size={train.batch_size} does not divide by {devices}"
+      f" devices x train.accumulate={train.accumulate}; choose a multiple of"
+      f" {parts}."
+    )
+
+
+def _get(config: Any, key: str) -> Any:
+  section, _, name = key.partition(".")
+  return config[section][name]

@@ -1,0 +1,257 @@
+"""Config -> sources, splits and batches."""
+
+import dataclasses
+import os
+import pathlib
+import re
+
+import jax
+
+from jft import data
+from jft.data import EvalBatches, Source, TrainBatches
+from jft.errors import UserError, did_you_mean
+from jft.net import Spec
+from jft.typing import Any, Callable, Mapping, Sequence
+
+KINDS = ("sklearn", "tfds", "idx", "folder", "csv", "jsonl")
+
+
+@dataclasses.dataclass(frozen=True)
+class Splits:
+  """The batches of a run.
+
+  Attributes:
+    train: shuffled, endless.
+    evals: {"val": ..., "test": ...}: every example once; no test: no entry.
+    label_names: in index order.
+  """
+
+  train: TrainBatches
+  evals: Mapping[str, EvalBatches]
+  label_names: tuple[str, ...]
+
+  def describe(self) -> dict[str, Any]:
+    """{split: {name, examples, sha256}} for `run.json`."""
+    return {
+      split: {
+        "name": batches.source.name,
+        "examples": batches.num_examples,
+        "sha256": data.fingerprint(batches.source),
+      }
+      for split, batches in {"train": self.train, **self.evals}.items()
+    }
+
+
+def make_sources(config: Any) -> dict[str, Source]:
+  """Returns {"train", "val"[, "test"]}: cut by content hash where not given.
+
+  Raises:
+    UserError: for a source that is missing, empty, or of other classes.
+  """
+  c = config.data
+  whole = open_source(c.train, c, tuple(c.label_names) or None)
+  names = whole.label_names
+  if not names:
+    raise UserError(
+      f"{whole.name} does not say its classes; give data.label_names."
+    )
+  given = {
+    ours: open_source(c[key], c, names)
+    for ours, key in (("val", "validation"), ("test", "test"))
+    if c[key]
+  }
+  shares = {
+    ours: c[f"{key}_fraction"]
+    for ours, key in (("val", "validation"), ("test", "test"))
+    if ours not in given and c[f"{key}_fraction"]
+  }
+  if shares:
+    shares = {"train": 1 - sum(shares.values()), **shares}
+    given |= data.split(whole, shares, seed=config.seed)
+  sources = {"train": given.get("train", whole), "val": given["val"]}
+  if "test" in given:
+    sources["test"] = given["test"]
+  if c.train_examples:
+    sources["train"] = data.take(
+      sources["train"], c.train_examples, config.seed
+    )
+  return sources
+
+
+def make_splits(
+  config: Any, sources: Mapping[str, Source], spec: Spec
+) -> Splits:
+  """Encodes the sources as the network wants its inputs, and batches them."""
+  c = config.data
+  encode = make_encode(config, spec)
+  processes = {
+    "process_index": jax.process_index(),
+    "process_count": jax.process_count(),
+    "prefetch": c.prefetch,
+    "bucket_count": c.buckets,
+  }
+  train = data.batches(
+    sources["train"],
+    config.train.batch_size,
+    encode,
+    seed=config.seed,
+    **processes,
+  )
+  evals = {
+    split: data.eval_batches(
+      source, config.eval.batch_size, encode, **processes
+    )
+    for split, source in sources.items()
+    if split != "train"
+  }
+  return Splits(train, evals, tuple(sources["train"].label_names or ()))
+
+
+def make_encode(config: Any, spec: Spec) -> Callable | data.Tokenizer:
+  """Returns the tokenizer, or image example -> normalised array.
+
+  Raises:
+    UserError: for a text model that came without a tokenizer.
+  """
+  c = config.data
+  if spec.kind == "image":
+    return data.make_image_encode(
+      c.image_size or spec.image_size,
+      spec.mean,
+      spec.std,
+      channels=spec.config.in_channels,
+      crop_pct=c.crop_pct or None,
+    )
+  if spec.tokenizer is None:
+    raise UserError(
+      f"{spec.source!r} has no tokenizer.json or vocab.txt beside its weights;"
+      " put the model's own there."
+    )
+  return data.load_tokenizer(spec.tokenizer, max_length=c.max_length)
+
+
+def open_source(
+  text: str, c: Any, label_names: tuple[str, ...] | None
+) -> Source:
+  """Opens what a string such as "csv:$DIR/train.tsv" names.
+
+  Args:
+    text: "KIND:REST", $VARIABLES expanded.
+    c: the config's section "data", for columns and policies.
+    label_names: the classes in index order, or None to take the source's.
+  """
+  expanded = os.path.expandvars(text)
+  if missing := re.findall(r"\$\{?(\w+)", expanded):
+    raise UserError(
+      f"{text!r}: the environment variable {missing[0]} is not set; it names"
+      " the folder of the data (README, 'Data')."
+    )
+  kind, colon, rest = expanded.partition(":")
+  if not colon or kind not in KINDS:
+    raise UserError(
+      f"data source {text!r}: expected one of"
+      f" {', '.join(f'{known}:...' for known in KINDS)}."
+      + did_you_mean(kind, KINDS)
+    )
+  return _OPENERS[kind](rest, c, label_names)
+
+
+def read_inputs(
+  config: Any, kind: str, files: Sequence[str], on_error: str
+) -> tuple[list[str], Source | None, list[tuple[str, str]]]:
+  """Opens files to predict.
+
+  Args:
+    config: the run's, for the text column.
+    kind: what the network reads, "image" or "text".
+    files: paths.
+    on_error: "error" or "skip", for unreadable images.
+
+  Returns:
+    (a name for each input, their source, [(skipped file, reason)]); no source
+    where every file was skipped.
+  """
+  if kind == "text":
+    texts = [text for path in files for text in _texts(path, config.data)]
+    return texts, data.arrays({"text": texts}, name="inputs"), []
+  reasons = {path: data.verify_image(pathlib.Path(path)) for path in files}
+  bad = [(path, reason) for path, reason in reasons.items() if reason]
+  if bad and on_error == "error":
+    raise UserError(
+      f"{len(bad)} of {len(files)} images cannot be read, the first:"
+      f" {bad[0][0]} ({bad[0][1]}). Leave them out, or give --on-error=skip."
+    )
+  good = [path for path in files if not reasons[path]]
+  return good, data.image_files(good) if good else None, bad
+
+
+def _texts(path: str, c: Any) -> list[str]:
+  suffix = os.path.splitext(path)[1]
+  if suffix in (".csv", ".tsv", ".jsonl"):
+    options = {"text": _column(c.text_column), "label": None}
+    if suffix == ".jsonl":
+      source = data.jsonl(path, **options)
+    else:
+      source = data.csv(path, header=c.header, **options)
+    return [source[i]["text"] for i in range(len(source))]
+  try:
+    with open(path, encoding="utf-8") as file:
+      return [line for line in file.read().splitlines() if line.strip()]
+  except (OSError, UnicodeDecodeError) as error:
+    raise UserError(f"{path} is no readable UTF-8 text: {error}.") from error
+
+
+def _sklearn(rest: str, c: Any, names: Any) -> Source:
+  if rest != "digits":
+    raise UserError(f"data source 'sklearn:{rest}': there is sklearn:digits.")
+  return data.digits()
+
+
+def _tfds(rest: str, c: Any, names: Any) -> Source:
+  name, _, split = rest.rpartition("/")
+  columns = None
+  if c.text_column:
+    wanted = {"text": c.text_column, "label": c.label_column}
+    if c.text_pair_column:
+      wanted["text_pair"] = c.text_pair_column
+    columns = None if c.text_column == "text" else wanted
+  return data.tfds(name, split, columns=columns)
+
+
+def _idx(rest: str, c: Any, names: Any) -> Source:
+  folder, _, split = rest.rpartition("/")
+  return data.idx(folder, split, label_names=names)
+
+
+def _folder(rest: str, c: Any, names: Any) -> Source:
+  return data.image_folder(rest, on_error=c.on_error, label_names=names)
+
+
+def _csv(rest: str, c: Any, names: Any) -> Source:
+  return data.csv(rest, **_columns(c), header=c.header, label_names=names)
+
+
+def _jsonl(rest: str, c: Any, names: Any) -> Source:
+  return data.jsonl(rest, **_columns(c), label_names=names)
+
+
+def _columns(c: Any) -> dict[str, Any]:
+  return {
+    "text": _column(c.text_column),
+    "text_pair": _column(c.text_pair_column),
+    "label": _column(c.label_column),
+  }
+
+
+def _column(name: str) -> str | int | None:
+  return int(name) if name.isdecimal() else name or None
+
+
+_OPENERS: Mapping[str, Callable[..., Source]] = {
+  "sklearn": _sklearn,
+  "tfds": _tfds,
+  "idx": _idx,
+  "folder": _folder,
+  "csv": _csv,
+  "jsonl": _jsonl,
+}

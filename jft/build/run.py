@@ -1,0 +1,229 @@
+"""Config -> Run: everything the loop needs, built and checked."""
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Generator
+
+import jax
+
+from jft import evaluation, net, parallel, rng, tasks, tree
+from jft.build.check import check
+from jft.build.data import Splits, make_sources, make_splits
+from jft.build.tuning import Tuning, make_tuning
+from jft.guard import Guard
+from jft.net import Net
+from jft.parallel import Mapped
+from jft.state import TrainState
+from jft.step import make_eval_step, make_train_step
+from jft.tuning import freeze
+from jft.tuning.unfreeze import phase_at
+from jft.typing import Any, Batch, Callable, Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Stop:
+  """When to stop early; see the config's section "stop"."""
+
+  metric: str
+  mode: str
+  patience: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """A config made real.
+
+  Attributes:
+    net: the network as loaded.
+    tuning: what is trained, when, at which rate.
+    state: the first state, or the shape of a restored one.
+    steps: the compiled step of each phase.
+    eval_step: (variables, batch) -> a row an example.
+    splits: the sources and batches.
+    total_steps, eval_every, log_every: in updates.
+    stop, guard, lr_cut, max_retries: as the config says; no guard: None.
+    facts: what `run.json` says of model, data and what is trained.
+  """
+
+  net: Net
+  tuning: Tuning
+  state: TrainState
+  steps: tuple[Mapped, ...]
+  eval_step: Callable[..., Any]
+  splits: Splits
+  total_steps: int
+  eval_every: int
+  log_every: int
+  stop: Stop
+  guard: Guard | None
+  lr_cut: float
+  max_retries: int
+  facts: Mapping[str, Any]
+
+  @property
+  def batch_size(self) -> int:
+    """Global batch size in training."""
+    return self.splits.train.batch_size
+
+  @property
+  def evals(self) -> Mapping[str, Any]:
+    """{"val": batches, "test": batches} of the held-out splits."""
+    return self.splits.evals
+
+  @property
+  def label_names(self) -> tuple[str, ...]:
+    """The class names, in index order."""
+    return self.splits.label_names
+
+  def describe(self) -> list[str]:
+    """What is about to happen, in a few lines for a person."""
+    spec, model = self.net.spec, self.facts["model"]
+    counts = ", ".join(
+      f"{n} {status}" for status, n in self.net.report.counts().items()
+    )
+    sizes = ", ".join(
+      f"{part['examples']:,} {split}"
+      for split, part in self.facts["data"].items()
+    )
+    rows = [freeze.Row(**row) for row in self.facts["freeze"]]
+    phases = [
+      f"  from step {p.start_step}: {', '.join(sorted(p.labels))}"
+      for p in self.tuning.phases
+    ]
+    return [
+      f"model  {spec.source or 'random weights'}"
+      f" ({spec.preset or spec.family}, {model['params']:,} parameters;"
+      f" tensors: {counts})",
+      f"data   {sizes}; {len(self.label_names)} classes",
+      freeze.format_table(rows),
+      *(["trained:", *phases] if len(phases) > 1 else []),
+    ]
+
+  def step_at(self, step: int) -> Mapped:
+    """The compiled step for the update after `step` completed ones."""
+    return self.steps[phase_at(self.tuning.phases, step)]
+
+  def lr_at(self, step: int) -> dict[str, float]:
+    """The learning rates of the update after `step` completed ones."""
+    return self.tuning.lr_at(step)
+
+  def train_batches(
+    self, start: int, until: int, offset: int
+  ) -> Generator[Batch, None, None]:
+    """The batches of the updates `start` to `until`, placed on the devices."""
+    batches = self.splits.train.skip(offset).from_step(start, until)
+    with contextlib.closing(batches):
+      for batch in batches:
+        yield self.steps[0].place(batch)
+
+
+def build(config: Any) -> Run:
+  """Checks a config, loads its model and data and builds every function.
+
+  Raises:
+    UserError: for a contradiction (before anything is loaded), or for what
+      loading finds.
+  """
+  check(config)
+  sources = make_sources(config)
+  network = load_net(config, len(sources["train"].label_names or ()))
+  splits = make_splits(config, sources, network.spec)
+  per_epoch = splits.train.num_examples / config.train.batch_size
+  total = total_steps(config, splits.train.num_examples)
+  tuning = make_tuning(config, network.params, total)
+  task = tasks.classification(label_smoothing=config.task.label_smoothing)
+  state = TrainState.create(
+    network, tuning.labels, tuning.tx(0), seed=config.seed
+  )
+  every = config.eval.every_steps or round(
+    (config.eval.every_epochs or 1.0) * per_epoch
+  )
+  return Run(
+    net=network,
+    tuning=tuning,
+    state=state,
+    steps=_steps(config, network, task, tuning),
+    eval_step=evaluation.compile_eval(make_eval_step(network.apply, task)),
+    splits=splits,
+    total_steps=total,
+    eval_every=max(1, min(every, total)),
+    log_every=config.log.every_steps,
+    stop=Stop(config.stop.metric, config.stop.mode, config.stop.patience),
+    guard=Guard(threshold=config.guard.threshold)
+    if config.guard.enabled
+    else None,
+    lr_cut=config.guard.lr_cut,
+    max_retries=config.guard.max_retries,
+    facts=_facts(network, tuning, splits),
+  )
+
+
+def total_steps(config: Any, train_examples: int) -> int:
+  """Returns how many updates a run makes."""
+  per_epoch = train_examples / config.train.batch_size
+  return config.train.steps or math.ceil(config.train.epochs * per_epoch)
+
+
+def load_net(config: Any, num_classes: int) -> Net:
+  """Loads the config's model with a head for the data's classes."""
+  model = config.model
+  key = rng.key(config.seed, "init")
+  options = {"dtype": jax.numpy.dtype(model.dtype), "remat": model.remat}
+  if model.pooling:
+    options["pooling"] = model.pooling
+  if not model.source:
+    return net.init(model.arch, num_classes=num_classes, key=key, **options)
+  return net.load_pretrained(
+    model.source,
+    arch=model.arch or None,
+    num_classes=num_classes,
+    key=key,
+    pretrained=model.pretrained,
+    **options,
+  )
+
+
+def _steps(
+  config: Any, network: Net, task: tasks.Task, tuning: Tuning
+) -> tuple[Mapped, ...]:
+  devices = jax.devices()[: config.train.devices or None]
+  mesh = parallel.data_mesh(devices)
+  mapper = {"pmap": parallel.pmap, "jit": parallel.jit}[config.train.parallel]
+  return tuple(
+    mapper(
+      make_train_step(
+        network.apply,
+        task,
+        tuning.tx(i),
+        active=freeze.is_trained(tuning.labels, phase.labels),
+        accumulate=config.train.accumulate,
+      ),
+      mesh,
+    )
+    for i, phase in enumerate(tuning.phases)
+  )
+
+
+def _facts(network: Net, tuning: Tuning, splits: Splits) -> dict[str, Any]:
+  rows = freeze.table(network.params, tuning.labels, tuning.transforms)
+  spec = network.spec
+  return {
+    "model": {
+      "family": spec.family,
+      "preset": spec.preset,
+      "kind": spec.kind,
+      "source": spec.source,
+      "sha256": spec.sha256,
+      "num_classes": spec.num_classes,
+      "label_names": list(splits.label_names),
+      "params": tree.count(network.params),
+    },
+    "load": network.report.as_dict()["rows"],
+    "freeze": [dataclasses.asdict(row) for row in rows],
+    "phases": [
+      {"start_step": p.start_step, "labels": sorted(p.labels)}
+      for p in tuning.phases
+    ],
+    "data": splits.describe(),
+  }

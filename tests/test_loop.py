@@ -1,0 +1,549 @@
+"""`fit` end to end: what it leaves, how it stops, goes on, and goes back."""
+
+import contextlib
+import dataclasses
+import errno
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+
+from jft import (
+  build,
+  curves,
+  evaluation,
+  finish,
+  interrupt,
+  leaves,
+  loop,
+  report,
+)
+from jft.build import Run
+from jft.build import run as build_run
+from jft.cli.main import main
+from jft.disk import manifest
+from jft.errors import UserError
+from jft.writers import MetricsWriter, read_json, read_metrics
+
+pytestmark = pytest.mark.xdist_group("loop")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("cache")
+  with tiny.compiled_once(folder):
+    yield folder
+
+
+@pytest.fixture(scope="module")
+def source(cache, tmp_path_factory):
+  with pytest.MonkeyPatch.context() as patch:
+    tiny.add_preset(patch)
+    # Test files of their own draw them; here they are only slow.
+    patch.setattr(curves, "draw", lambda workdir: None)
+    patch.setattr(report, "render", lambda workdir: None)
+    patch.setattr(build, "build", built_once(build.build))
+    yield tiny.write(tmp_path_factory.mktemp("weights"))
+
+
+def built_once(original):
+  """Equal configs share one run, and so one trace of each step."""
+  runs = {}
+
+  def build_once(config):
+    key = config.to_json()
+    if key not in runs:
+      runs[key] = original(config)
+    run = runs[key]
+    state = jax.tree.map(jnp.copy, run.state)  # the loop donates it
+    return dataclasses.replace(run, state=state)
+
+  return build_once
+
+
+@dataclasses.dataclass
+class Fitted:
+  """A run in its workdir, and the arrays of its checkpoints by step."""
+
+  workdir: pathlib.Path
+  summary: dict
+  checkpoints: dict
+
+  @property
+  def last(self):
+    return self.checkpoints[max(self.checkpoints)]
+
+  @property
+  def rows(self):
+    return read_metrics(self.workdir)
+
+  @property
+  def numbers(self):
+    """The numbers of every line, without those of the clock."""
+    clock = {"time", "train/examples_per_sec"}
+    return [
+      {k: v for k, v in row.items() if k not in clock}
+      for row in self.rows
+      if "event" not in row
+    ]
+
+  def events(self, name):
+    return [row for row in self.rows if row.get("event") == name]
+
+
+def fit(config, workdir):
+  """Fits, and restores every checkpoint that is left."""
+  states, original = {}, finish.finish
+
+  def finish_and_restore(session, state, *args):
+    summary = original(session, state, *args)
+    for step in session.checkpointer.all_steps():
+      restored = session.checkpointer.restore(step, state)
+      states[step] = jax.device_get(leaves.plain(restored))
+    return summary
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(finish, "finish", finish_and_restore)
+    summary = loop.fit(config, workdir)
+  return Fitted(workdir, summary, states)
+
+
+@pytest.fixture(scope="module")
+def straight(source, tmp_path_factory):
+  """Twelve steps in one go."""
+  return fit(tiny.recipe(source), tmp_path_factory.mktemp("straight") / "run")
+
+
+def interrupt_at(monkeypatch, step):
+  """Sets the flag, once, when update `step` has been started."""
+  flag = interrupt.Interrupt()
+  original = loop.training_steps
+
+  def steps(*args):
+    for info in original(*args):
+      if info.step == step:
+        flag.set()
+      yield info
+
+  monkeypatch.setattr(
+    interrupt, "graceful", lambda: contextlib.nullcontext(flag)
+  )
+  monkeypatch.setattr(loop, "training_steps", steps)
+
+
+def poison(monkeypatch, bad):
+  """Makes the batches whose number is `bad` NaN; returns the numbers read."""
+  original, read = Run.train_batches, []
+
+  def train_batches(self, start, until, offset):
+    batches = original(self, start, until, offset)
+    for number, batch in enumerate(batches, start + offset):
+      read.append(number)
+      if bad(number):
+        batch = {**batch, "image": batch["image"] * np.float32("nan")}
+      yield batch
+
+  monkeypatch.setattr(Run, "train_batches", train_batches)
+  return read
+
+
+# --- in one go ---------------------------------------------------------------
+
+
+def test_metrics_are_written_for_every_step_and_evaluation(straight):
+  assert [r["step"] for r in straight.rows if "train/loss" in r] == [
+    *range(1, 13)
+  ]
+  assert [r["step"] for r in straight.rows if "val/loss" in r] == [4, 8, 12]
+  assert straight.summary["status"] == "completed"
+  assert straight.summary["step"] == 12
+
+
+def test_windows_of_metrics_end_at_multiples_and_evaluations(
+  source, straight, tmp_path
+):
+  run = fit(tiny.recipe(source, "log.every_steps=5"), tmp_path / "run")
+  rows = [r for r in run.numbers if "train/loss" in r]
+  assert [r["step"] for r in rows] == [4, 5, 8, 10, 12]
+  single = {
+    r["step"]: r["train/loss"] for r in straight.numbers if "train/loss" in r
+  }
+  for row, steps in zip(
+    rows, [(1, 2, 3, 4), (5,), (6, 7, 8), (9, 10), (11, 12)], strict=True
+  ):
+    mean = np.mean([single[step] for step in steps])
+    assert row["train/loss"] == pytest.approx(mean, rel=1e-6)
+
+
+def test_a_rerun_is_bitwise_equal(source, straight, tmp_path):
+  again = fit(tiny.recipe(source), tmp_path / "run")
+  assert again.numbers == straight.numbers
+  assert tiny.same_bits(again.last, straight.last)
+
+
+# --- phases ------------------------------------------------------------------
+
+PHASED = ("tune.head_first=0.5", "eval.every_steps=3", "checkpoint.keep_last=9")
+
+
+@pytest.fixture(scope="module")
+def phased(source, tmp_path_factory):
+  """The head alone up to step 6; counts how often a step is traced."""
+  traces, original = [], build_run.make_train_step
+
+  def counting(*args, **kwargs):
+    step = original(*args, **kwargs)
+
+    def counted(*args, **kwargs):
+      traces.append(1)
+      return step(*args, **kwargs)
+
+    return counted
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(build_run, "make_train_step", counting)
+    run = fit(
+      tiny.recipe(source, *PHASED), tmp_path_factory.mktemp("phased") / "run"
+    )
+  return run, traces
+
+
+def test_each_phase_is_traced_once(phased):
+  assert len(phased[1]) == 2
+
+
+def moved(run, a, b):
+  """The leaves that differ between the checkpoints of two steps."""
+  old, new = run.checkpoints[a], run.checkpoints[b]
+  assert old.keys() == new.keys()
+  return {
+    name
+    for name in old
+    if np.asarray(old[name]).tobytes() != np.asarray(new[name]).tobytes()
+  }
+
+
+def test_in_the_first_phase_only_the_head_moves(phased):
+  run = phased[0]
+  first = moved(run, 0, 6)
+  assert {n for n in first if n.startswith(("params/", "model_state/"))} == {
+    "params/head/bias",
+    "params/head/kernel",
+  }
+  assert not any("backbone" in name for name in first)
+  second = moved(run, 6, 12)
+  trained = {n for n in run.last if n.startswith("params/")}
+  assert trained <= second
+  statistics = {n for n in second if n.startswith("model_state/")}
+  assert statistics
+  assert all("/block_01/" in name for name in statistics)
+
+
+def test_the_phase_is_told_when_it_begins(phased):
+  rows = phased[0].rows
+  (event,) = phased[0].events("phase")
+  assert (event["step"], event["trained"]) == (6, "backbone, head")
+  at = rows.index(event)
+  assert [row["step"] for row in rows[:at] if "val/loss" in row] == [3, 6]
+  rates = {r["step"]: r["lr/backbone"] for r in rows if "lr/backbone" in r}
+  assert [step for step, rate in rates.items() if rate == 0] == [*range(1, 7)]
+  assert rates[7] == pytest.approx(0.02)  # its schedule begins with it
+
+
+# --- interrupted and resumed -------------------------------------------------
+
+
+def test_a_resumed_run_is_bitwise_the_straight_one(
+  source, straight, tmp_path, monkeypatch
+):
+  with monkeypatch.context() as patch:
+    interrupt_at(patch, 5)
+    first = fit(tiny.recipe(source), tmp_path)
+  assert first.summary["status"] == "interrupted"
+  assert first.summary["step"] == 5
+  assert first.summary["metrics"] == {}
+  second = fit(tiny.recipe(source), tmp_path)
+  assert second.summary["status"] == "completed"
+  assert tiny.same_bits(second.last, straight.last)
+  assert second.numbers == straight.numbers
+  assert second.summary["metrics"] == straight.summary["metrics"]
+  assert [row["step"] for row in second.events("resumed")] == [5]
+
+
+@pytest.mark.parametrize("step", [2, 7])
+def test_resume_inside_a_phase(source, phased, tmp_path, monkeypatch, step):
+  config = tiny.recipe(source, *PHASED)
+  with monkeypatch.context() as patch:
+    interrupt_at(patch, step)
+    assert fit(config, tmp_path).summary["step"] == step
+  resumed = fit(config, tmp_path)
+  assert tiny.same_bits(resumed.last, phased[0].last)
+  assert resumed.numbers == phased[0].numbers
+  assert len(resumed.events("phase")) == 1
+  assert len(phased[1]) == 2  # a restored state is of no new type
+
+
+def test_an_interrupt_at_an_evaluation_evaluates(source, tmp_path, monkeypatch):
+  interrupt_at(monkeypatch, 4)
+  run = fit(tiny.recipe(source), tmp_path)
+  assert (run.summary["status"], run.summary["best_step"]) == ("interrupted", 4)
+  assert [r["step"] for r in run.rows if "val/loss" in r] == [4]
+
+
+def test_an_interrupt_in_the_last_step_is_a_completed_run(
+  source, tmp_path, monkeypatch
+):
+  interrupt_at(monkeypatch, 12)
+  assert fit(tiny.recipe(source), tmp_path).summary["status"] == "completed"
+
+
+def test_a_finished_run_is_only_measured_again(source, straight):
+  again = loop.fit(tiny.recipe(source), straight.workdir)
+  assert again["metrics"] == straight.summary["metrics"]
+  assert (again["status"], again["step"]) == ("completed", 12)
+
+
+RECIPE = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+import pytest, tiny
+from jft import loop
+
+def get_config():
+  tiny.add_preset(pytest.MonkeyPatch())
+  original = loop.training_steps
+  def steps(*args):
+    for info in original(*args):
+      if info.step == 5:
+        os.kill(os.getpid(), signal.SIGINT)
+      yield info
+  loop.training_steps = steps
+  return tiny.recipe({source!r}).unlock()
+"""
+
+
+def test_a_real_ctrl_c_saves_and_the_same_command_goes_on(
+  source, straight, cache, tmp_path
+):
+  recipe = tmp_path / "recipe.py"
+  tests = str(pathlib.Path(__file__).parent)
+  recipe.write_text(RECIPE.format(tests=tests, source=str(source)))
+  done = subprocess.run(
+    [
+      *(sys.executable, "-m", "jft.cli.main", "train"),
+      *(f"--config={recipe}", f"--workdir={tmp_path / 'run'}"),
+    ],
+    env={
+      **os.environ,
+      "JAX_COMPILATION_CACHE_DIR": str(cache),
+      "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+    },
+    capture_output=True,
+    text=True,
+    timeout=120,
+    check=False,
+  )
+  assert (done.returncode, done.stderr) == (0, "")
+  assert done.stdout.endswith(
+    "interrupted at step 5, saved. The same command goes on from there.\n"
+  )
+  assert read_json(tmp_path / "run" / "summary.json")["status"] == "interrupted"
+  resumed = fit(tiny.recipe(source), tmp_path / "run")
+  assert tiny.same_bits(resumed.last, straight.last)
+  assert resumed.numbers == straight.numbers
+
+
+# --- early stopping ----------------------------------------------------------
+
+
+def script(monkeypatch, accuracies):
+  """The n-th state that is evaluated gets the n-th accuracy, always."""
+  original, seen = evaluation.predict, []
+
+  def predict(step, variables, batches):
+    found = original(step, variables, batches)
+    head = np.asarray(variables["params"]["head"]["kernel"]).tobytes()
+    if head not in seen:
+      seen.append(head)
+    found.values["accuracy"][:] = accuracies[seen.index(head)]
+    return found
+
+  monkeypatch.setattr(evaluation, "predict", predict)
+
+
+def test_early_stopping_at_the_literal_step(source, tmp_path, monkeypatch):
+  script(monkeypatch, [0.5, 0.75, 0.625, 0.75, 0.875])
+  config = tiny.recipe(source, "train.steps=24", "stop.patience=2")
+  run = fit(config, tmp_path)
+  assert run.summary["status"] == "early_stopped"
+  assert (run.summary["step"], run.summary["best_step"]) == (16, 8)
+  # Of the best, not of the last state: each keeps its own accuracy.
+  assert run.summary["metrics"]["val/accuracy"] == 0.75
+  assert run.summary["metrics"]["test/accuracy"] == 0.75
+  (event,) = run.events("early_stop")
+  assert (event["step"], event["best_step"]) == (16, 8)
+  assert sorted(run.checkpoints) == [8, 12, 16]  # the best and the last two
+  again = loop.fit(config, tmp_path)
+  assert (again["status"], again["step"]) == ("early_stopped", 16)
+
+
+# --- divergence --------------------------------------------------------------
+
+
+def test_a_nan_batch_rolls_back_cuts_the_rate_and_is_skipped(
+  source, straight, tmp_path, monkeypatch
+):
+  read = poison(monkeypatch, lambda number: number == 5)
+  run = fit(tiny.recipe(source), tmp_path)
+  assert run.summary["status"] == "completed"
+  (incident,) = run.summary["incidents"]
+  assert read_json(tmp_path / "summary.json") == run.summary
+  assert 2 < incident.pop("median") < 3
+  assert incident == {
+    "step": 6,
+    "reason": "not finite",
+    "loss": "NaN",
+    "grad_norm": "NaN",
+    "rolled_back_to": 4,
+    "batches_skipped": [4, 6],
+    "action": "skipped 2 batches, learning rate x 0.5",
+  }
+  (event,) = run.events("rollback")
+  assert (event["step"], event["attempt"], event["rolled_back_to"]) == (6, 0, 4)
+  assert read == [*range(8), *range(6, 14)]  # updates 5 to 12 read on from 6
+  last = run.last
+  assert (last["step"], last["attempt"], last["lr_scale"]) == (12, 1, 0.5)
+  assert all(
+    np.isfinite(np.asarray(x, np.float64)).all()
+    for n, x in last.items()
+    if n.startswith("params")
+  )
+  rates = {
+    (r["attempt"], r["step"]): r["lr/head"] for r in run.rows if "lr/head" in r
+  }
+  assert rates[1, 5] == rates[0, 5] / 2
+  # Up to the roll-back nothing differs from a run without the bad batch.
+  assert run.numbers[:5] == straight.numbers[:5]
+
+
+def test_every_roll_back_cuts_the_rate_again(source, tmp_path, monkeypatch):
+  poison(monkeypatch, lambda number: number in (5, 6))
+  run = fit(tiny.recipe(source), tmp_path)
+  skipped = [i["batches_skipped"] for i in run.summary["incidents"]]
+  assert skipped == [[4, 6], [6, 7]]
+  assert (run.last["attempt"], run.last["lr_scale"]) == (2, 0.25)
+
+
+def test_what_the_guard_remembers_does_not_depend_on_the_log(
+  source, tmp_path, monkeypatch
+):
+  poison(monkeypatch, lambda number: number == 6)
+  runs = [
+    fit(tiny.recipe(source, f"log.every_steps={every}"), tmp_path / str(every))
+    for every in (1, 5)
+  ]
+  assert runs[0].summary["incidents"] == runs[1].summary["incidents"]
+  assert tiny.same_bits(runs[0].last, runs[1].last)
+
+
+@pytest.mark.parametrize("step", [7, 10])
+def test_resume_after_a_roll_back(source, tmp_path, monkeypatch, step):
+  """Interrupted while the divergence is found, and well after it."""
+  poison(monkeypatch, lambda number: number == 5)
+  config = tiny.recipe(source)
+  straight = fit(config, tmp_path / "straight")
+  with monkeypatch.context() as patch:
+    interrupt_at(patch, step)
+    first = fit(config, tmp_path / "resumed")
+  assert first.summary["status"] == "interrupted"
+  assert len(first.summary["incidents"]) == 1
+  second = fit(config, tmp_path / "resumed")
+  assert tiny.same_bits(second.last, straight.last)
+  assert second.summary["incidents"] == straight.summary["incidents"]
+
+
+def test_too_many_roll_backs_fail_the_run(
+  source, tmp_path, monkeypatch, capsys
+):
+  poison(monkeypatch, lambda number: number >= 5)
+  code = main(
+    [
+      *("train", "--config=default", f"--workdir={tmp_path}", "--json"),
+      *(
+        f"--config.{text}"
+        for text in tiny.overrides(source, "guard.max_retries=1")
+      ),
+    ]
+  )
+  assert code == 1
+  out, err = capsys.readouterr()
+  assert out == ""
+  assert err.splitlines()[-1] == (
+    "jft: failed: diverged 2 times, the last time at step 5; lower optim.lr or"
+    f" set optim.clip_norm. The incidents are in {tmp_path / 'summary.json'}."
+  )
+  summary = read_json(tmp_path / "summary.json")
+  assert (summary["status"], len(summary["incidents"])) == ("diverged", 2)
+  assert summary["metrics"] == {}
+
+
+def test_without_the_guard_a_nan_batch_is_the_end_of_it(
+  source, tmp_path, monkeypatch
+):
+  poison(monkeypatch, lambda number: number == 5)
+  run = fit(
+    tiny.recipe(source, "guard.enabled=false", "train.steps=8"), tmp_path
+  )
+  assert run.summary["incidents"] == []
+  assert not np.isfinite(run.last["params/head/kernel"]).any()
+  assert run.summary["best_step"] == 4
+
+
+# --- devices -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+  ("mapper", "devices"), [("pmap", 8), ("jit", 1), ("jit", 8)]
+)
+def test_mappers_and_device_counts_agree(
+  source, straight, tmp_path, mapper, devices
+):
+  run = fit(
+    tiny.recipe(source, f"train.parallel={mapper}", f"train.devices={devices}"),
+    tmp_path,
+  )
+  for row, other in zip(straight.numbers, run.numbers, strict=True):
+    assert row == pytest.approx(other, rel=2e-3, abs=2e-3)
+
+
+# --- disks -------------------------------------------------------------------
+
+
+def fail(*_, **__):
+  raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+  ("owner", "name"),
+  [(MetricsWriter, "write"), (manifest, "write"), (finish, "write_json")],
+)
+def test_a_full_disk_is_told(source, tmp_path, monkeypatch, owner, name):
+  monkeypatch.setattr(owner, name, fail)
+  with pytest.raises(UserError, match=r"no space left for .* MB free"):
+    loop.fit(tiny.recipe(source), tmp_path)
+
+
+def test_after_a_full_disk_the_run_goes_on(
+  source, straight, tmp_path, monkeypatch
+):
+  with monkeypatch.context() as patch:
+    patch.setattr(finish, "write_json", fail)
+    with pytest.raises(UserError, match="no space left"):
+      loop.fit(tiny.recipe(source), tmp_path)
+  assert fit(tiny.recipe(source), tmp_path).summary["status"] == "completed"
