@@ -10,16 +10,17 @@ from jft.typing import Any, Array, Float, Int, Sequence
 def accuracy(
   logits: Float[Array, "b k"], label: Int[Array, "b"]
 ) -> Float[Array, "b"]:
-  """1 where the largest logit is the label's, else 0."""
-  return (jnp.argmax(logits, axis=-1) == label).astype(jnp.float32)
+  """1 where the largest logit is the label's, else 0; NaN is never right."""
+  right = jnp.argmax(logits, axis=-1) == label
+  return (right & ~jnp.isnan(logits).any(axis=-1)).astype(jnp.float32)
 
 
 def top_k(
   logits: Float[Array, "b k"], label: Int[Array, "b"], k: int
 ) -> Float[Array, "b"]:
-  """1 where the label is among the `k` largest logits, else 0."""
+  """1 where the label is among the `k` largest logits, else 0; as above."""
   own = jnp.take_along_axis(logits, label[:, None], axis=-1)
-  return (jnp.sum(logits > own, axis=-1) < k).astype(jnp.float32)
+  return (jnp.sum(~(logits <= own), axis=-1) < k).astype(jnp.float32)
 
 
 def classification_report(

@@ -105,6 +105,7 @@ def load_pretrained(
   >>> net.report.counts()
   {'loaded': 77}
   """
+  _check_classes(num_classes, 0)
   located = hub.locate(source)
   weights = formats.read(located.weights)
   shapes = {name: shape_of(weights, name) for name in weights}
@@ -145,6 +146,7 @@ def init(arch: str, *, num_classes: int, key: Key, **options: Any) -> Net:
     key: draws the weights.
     **options: as for `load_pretrained`.
   """
+  _check_classes(num_classes, 1)
   family, config = families.preset(arch)
   config, options = _configure(config, options)
   module = family.module(config, num_classes, **options)
@@ -227,6 +229,11 @@ def _configure(config: Any, options: Mapping[str, Any]) -> tuple[Any, dict]:
   ours = {name: options[name] for name in options if name in fields}
   rest = {name: options[name] for name in options if name not in fields}
   return dataclasses.replace(config, **ours), rest
+
+
+def _check_classes(num_classes: int | None, least: int) -> None:
+  if num_classes is not None and num_classes < least:
+    raise UserError(f"num_classes={num_classes}: it must be at least {least}.")
 
 
 def _own_classes(table: Mapping[str, Any], shapes: Mapping[str, Any]):

@@ -17,6 +17,13 @@ def test_accuracy_and_top_k_against_sklearn():
   assert np.mean(metrics.top_k(LOGITS, LABEL, 3)) == pytest.approx(want)
 
 
+def test_nan_is_never_right():
+  logits = np.full((3, 3), np.nan, np.float32)
+  label = np.arange(3, dtype=np.int32)
+  assert not np.any(metrics.accuracy(logits, label))
+  assert not np.any(metrics.top_k(logits, label, 2))
+
+
 def test_report_by_hand():
   report = metrics.classification_report(
     np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), ["ant", "bee", "wasp"]

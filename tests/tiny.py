@@ -7,15 +7,17 @@ are a file in torchvision's layout.
 import contextlib
 import dataclasses
 import json
+import os
 
 import jax
 import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 
 from jft import config, families, tree
-from jft.models import resnet
+from jft.models import bert, resnet
 from jft.pretrained import export
 from jft.pretrained.formats import safetensors
+from jft.pretrained.names import bert as bert_names
 from jft.pretrained.names import resnet as names
 
 CONFIG = resnet.Config((1, 1), width=4, stem="small", in_channels=1)
@@ -72,6 +74,7 @@ def overrides(source, *more):
     "tune.preset=top_blocks",
     "tune.blocks=1",
     "optim.lr=0.02",
+    "optim.schedule=constant",  # one program for any number of steps
     "optim.clip_norm=1.0",
     "train.steps=12",
     "train.batch_size=16",
@@ -88,9 +91,17 @@ def recipe(source, *more):
   return config.load("default", overrides(source, *more))
 
 
+def cache_folder(tmp_path_factory):
+  """One folder for all the tests of a session, and for all its workers."""
+  base = tmp_path_factory.getbasetemp()
+  base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+  return base / "compiled"
+
+
 @contextlib.contextmanager
-def compiled_once(folder):
-  """Equal programs are compiled once, in this and in other processes."""
+def compiled_once(tmp_path_factory):
+  """Equal programs are compiled once in a session; yields the cache."""
+  folder = cache_folder(tmp_path_factory)
   settings = {
     "jax_compilation_cache_dir": str(folder),
     "jax_persistent_cache_min_compile_time_secs": 0.1,
@@ -101,7 +112,7 @@ def compiled_once(folder):
     for name, value in settings.items():
       jax.config.update(name, value)
     compilation_cache.reset_cache()
-    yield
+    yield folder
   finally:
     for name, value in before.items():
       jax.config.update(name, value)
@@ -113,3 +124,27 @@ def same_bits(a, b):
   return a.keys() == b.keys() and all(
     np.asarray(a[name]).tobytes() == np.asarray(b[name]).tobytes() for name in a
   )
+
+
+WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film")
+
+
+def write_bert(folder, config):
+  """Writes a folder in Hugging Face's layout: a BERT, and WORDS to read."""
+  made = bert.BertConfig.from_hf(config)
+  tokens = jax.ShapeDtypeStruct((1, 4), np.int32)
+  module = bert.module(made, 2)
+  shapes = jax.eval_shape(
+    module.init,
+    jax.random.key(0),
+    {"input_ids": tokens, "attention_mask": tokens},
+  )
+  rng = np.random.default_rng(3)
+  variables = {
+    name: rng.normal(0, 0.3, leaf.shape).astype(np.float32)
+    for name, leaf in tree.flatten(shapes).items()
+  }
+  arrays = export.to_source(variables, bert_names.table(made))
+  safetensors.write(folder / "model.safetensors", arrays)
+  (folder / "config.json").write_text(json.dumps(config))
+  (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in WORDS))

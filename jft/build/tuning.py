@@ -107,6 +107,11 @@ def _start(phases: tuple[Phase, ...], label: str) -> int:
 
 def _schedule(optim_config: Any, label: str, steps: int) -> optax.Schedule:
   c = optim_config
+  if c.warmup_steps >= steps:
+    raise UserError(
+      f"optim.warmup_steps={c.warmup_steps} must be below the {steps} steps that"
+      f" {label!r} is trained; train longer or warm up less."
+    )
   peak = c.lr * (1.0 if label == HEAD else c.backbone_lr_scale)
   common = {"warmup_steps": c.warmup_steps}
   if c.schedule == "constant":

@@ -81,8 +81,8 @@ def _jsonl(rows: list[dict[str, Any]]) -> str:
 
 def _csv(rows: list[dict[str, Any]]) -> str:
   out = io.StringIO()
-  writer = csv.writer(out, lineterminator="\n")
-  names = list(rows[0]["probabilities"]) if rows else []
+  writer = csv.writer(out)
+  names = map(_harmless, rows[0]["probabilities"] if rows else [])
   writer.writerow(["input", "label", "probability", *names])
   for row in rows:
     writer.writerow(

@@ -1,18 +1,28 @@
 """What makes one BERT differ from another, and the sizes that have names."""
 
 import dataclasses
-import functools
 import types
 from typing import Any, Literal
 
 import flax.linen as nn
+import jax
 
 from jft.errors import UserError, did_you_mean
-from jft.typing import Mapping
+from jft.typing import Array, Mapping
+
+
+def _gelu(x: Array) -> Array:
+  """The exact gelu as PyTorch writes it.
+
+  `jax.nn.gelu` is by erfc, which keeps more digits where the result is nearly
+  zero, but takes two to three times as long on CPU.
+  """
+  return x * (0.5 + 0.5 * jax.lax.erf(x * 0.5**0.5))
+
 
 ACTIVATIONS = types.MappingProxyType(
   {
-    "gelu": functools.partial(nn.gelu, approximate=False),
+    "gelu": _gelu,
     "gelu_new": nn.gelu,
     "gelu_pytorch_tanh": nn.gelu,
     "relu": nn.relu,

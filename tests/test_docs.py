@@ -1,0 +1,181 @@
+"""What README.md and BUILD.md say to type works, and their links lead on."""
+
+import os
+import pathlib
+import re
+import shlex
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from jft import config
+
+ROOT = pathlib.Path(__file__).parent.parent
+PAGES = ("BUILD.md", "CHANGELOG.md", "README.md")
+
+
+def text(page):
+  return (ROOT / page).read_text(encoding="utf-8")
+
+
+def blocks(page, language):
+  """Returns the code blocks of one language."""
+  return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", text(page))
+
+
+def commands(page):
+  """Returns each line that starts with "jft", split into words."""
+  joined = "\n".join(blocks(page, "sh")).replace("\\\n", " ")
+  parts = re.split(r"\n|&&|;", joined)
+  return [shlex.split(part, comments=True) for part in parts if "jft " in part]
+
+
+def anchors(page):
+  """Returns the names that GitHub gives to a page's headings."""
+  titles = re.findall(r"(?m)^#+ (.*)$", text(page))
+  return {re.sub(r"[^\w -]", "", t.lower()).replace(" ", "-") for t in titles}
+
+
+def test_the_readme_begins_with_two_commands():
+  assert blocks("README.md", "sh")[:2] == [
+    "pip install -e . && jft train --config=configs/quickstart.py"
+    " --workdir=runs/quickstart\n",
+    "pip install -e '.[test]' && pytest\n",
+  ]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+  lost = []
+  for target in re.findall(r"\]\(([^)\s]+)\)", text(page)):
+    if target.startswith("http"):
+      continue
+    path, _, anchor = target.partition("#")
+    path = path or page
+    if not (ROOT / path).exists() or (anchor and anchor not in anchors(path)):
+      lost.append(target)
+  assert lost == []
+
+
+@pytest.mark.parametrize("page", ["BUILD.md", "README.md"])
+def test_commands_are_accepted(page, monkeypatch):
+  monkeypatch.chdir(ROOT)
+  typed = [words for words in commands(page) if words[0] == "jft"]
+  assert typed != []
+  for words in typed:
+    help_text = subprocess.run(
+      [sys.executable, "-m", "jft.cli.main", words[1], "--help"],
+      capture_output=True,
+      text=True,
+      check=True,
+    ).stdout
+    options = [word.split("=")[0] for word in words if word.startswith("--")]
+    known = [o for o in options if not o.startswith("--config.")]
+    assert [o for o in known if o not in help_text] == []
+
+
+@pytest.mark.parametrize("page", ["BUILD.md", "README.md"])
+def test_configs_and_their_keys_exist(page, monkeypatch):
+  monkeypatch.chdir(ROOT)
+  for words in commands(page):
+    given = dict(word.split("=", 1) for word in words if "=" in word)
+    recipe = given.pop("--config", None)
+    overrides = [
+      f"{name.removeprefix('--config.')}={value}"
+      for name, value in given.items()
+      if name.startswith("--config.")
+    ]
+    if recipe:
+      config.load(recipe, overrides)
+
+
+@pytest.mark.parametrize("page", ["BUILD.md", "README.md"])
+def test_files_that_are_named_exist(page):
+  named = re.findall(
+    r"(?<![\w/.])((?:benchmarks|colab|configs|docs|jft|scripts|tests|\.ci)"
+    r"/[\w./*]+)",
+    text(page),
+  )
+  paths = {name.rstrip(".") for name in named} - {
+    "jft/configs",  # In the wheel alone.
+    "jft/x.py",
+    "tests/test_x.py",
+  }
+  assert sorted(p for p in paths if not list(ROOT.glob(p.rstrip("/")))) == []
+
+
+@pytest.mark.xdist_group("docs")
+def test_the_readme_s_program_runs(tmp_path):
+  (program,) = blocks("README.md", "python")
+  done = run(program, tmp_path)
+  accuracy = float(re.search(r"'accuracy': ([\d.]+)", done.stdout)[1])
+  assert accuracy > 0.9
+
+
+def run(program, folder):
+  (folder / "program.py").write_text(program)
+  return subprocess.run(
+    [sys.executable, "program.py"],
+    cwd=folder,
+    env=environment(),
+    capture_output=True,
+    text=True,
+    check=True,
+    timeout=300,
+  )
+
+
+def environment(**changes):
+  """The environment of a user: one CPU device."""
+  kept = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+  return kept | {"JAX_PLATFORMS": "cpu"} | changes
+
+
+def launch(program, folder, processes):
+  """Runs a program in several processes, as SLURM's srun does."""
+  (folder / "pod.py").write_text(program)
+  with socket.socket() as free:
+    free.bind(("localhost", 0))
+    port = str(free.getsockname()[1])
+  started = [
+    subprocess.Popen(
+      [sys.executable, "pod.py"],
+      cwd=folder,
+      env=environment(
+        JAX_COORDINATOR_PORT=port,
+        JAX_CPU_COLLECTIVES_IMPLEMENTATION="gloo",
+        SLURM_JOB_ID="1",
+        SLURM_LOCALID=str(rank),
+        SLURM_NTASKS=str(processes),
+        SLURM_PROCID=str(rank),
+        SLURM_STEP_NODELIST="localhost",
+        SLURM_STEP_NUM_NODES="1",
+      ),
+      stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT,
+      text=True,
+    )
+    for rank in range(processes)
+  ]
+  try:
+    printed = [process.communicate(timeout=300)[0] for process in started]
+  finally:
+    for process in started:
+      process.kill()
+  assert [process.returncode for process in started] == [0] * processes, printed
+  return printed
+
+
+@pytest.mark.slow
+def test_the_program_for_pods_trains_and_goes_on(tmp_path):
+  (program,) = blocks("BUILD.md", "python")
+  first, other = launch(program, tmp_path, 2)
+  steps = re.findall(r"step (\d+): accuracy ([\d.]+)", first)
+  assert [int(step) for step, _ in steps] == [20, 40, 60]
+  assert float(steps[-1][1]) > 0.9
+  assert "step" not in other
+  longer = program.replace("until=60", "until=80")
+  first, _ = launch(longer, tmp_path, 2)
+  assert [int(s) for s in re.findall(r"step (\d+):", first)] == [80]

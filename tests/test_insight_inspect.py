@@ -1,0 +1,140 @@
+"""What `inspect` counts, against numbers counted by hand."""
+
+import dataclasses
+import json
+
+import pytest
+import tiny
+
+from jft.errors import UserError
+from jft.insight import inspect
+
+pytestmark = pytest.mark.xdist_group("inspect")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+  with (
+    pytest.MonkeyPatch.context() as patch,
+    tiny.compiled_once(tmp_path_factory),
+  ):
+    tiny.add_preset(patch)
+    yield tiny.write(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="module")
+def found(source):
+  return inspect.inspect_config(tiny.recipe(source, "tune.head_first=0.5"))
+
+
+def conv(size, channels, filters, kernel=3):
+  """Multiply-adds, counted twice, where zeros of the border do not count."""
+  inside = sum(
+    min(i + kernel // 2, size - 1) - max(i - kernel // 2, 0) + 1
+    for i in range(size)
+  )
+  return 2 * inside**2 * channels * filters
+
+
+def test_parts_in_the_order_of_the_network(found):
+  norm = 2  # scale and bias
+  assert [(part.name, part.params) for part in found.parts] == [
+    ("stem", 9 * 4 + 4 * norm),
+    ("block_00", 2 * (9 * 4 * 4 + 4 * norm)),
+    ("block_01", 9 * 4 * 8 + 9 * 8 * 8 + 4 * 8 + 3 * 8 * norm),
+    ("head", 8 * 10 + 10),
+  ]
+  assert [part.trained for part in found.parts] == [0, 0, 944, 90]
+  assert found.parts[-1].shapes == {"head/bias": (10,), "head/kernel": (8, 10)}
+  assert found.spec["params"] == sum(part.params for part in found.parts)
+
+
+def test_phases_and_what_they_cost(found):
+  assert found.phases == [
+    {"start_step": 0, "labels": ["head"]},
+    {"start_step": 6, "labels": ["backbone", "head"]},
+  ]
+  head, top, full = (
+    found.step_flops[name] for name in ("phase 0", "phase 1", "full")
+  )
+  # The head's gradient is next to nothing; the frozen half is forward only.
+  assert found.flops <= head < 1.05 * found.flops
+  assert 1.3 * head < top < full < 3.5 * found.flops
+
+
+def test_forward_flops(found):
+  convolutions = (
+    conv(8, 1, 4)  # the stem
+    + 2 * conv(8, 4, 4)
+    + conv(8, 4, 8) / 4  # at every second pixel
+    + conv(4, 8, 8)
+    + 2 * 4 * 4 * 4 * 8  # the 1 x 1 beside them
+  )
+  assert convolutions < found.flops < 1.25 * convolutions
+
+
+def test_the_configs_own_image_size_counts(source, found):
+  larger = inspect.inspect_config(
+    tiny.recipe(
+      source, "data.image_size=16", "tune.preset=full", "tune.blocks=0"
+    )
+  )
+  assert 3.9 < larger.flops / found.flops < 4.5
+  assert larger.spec["inputs"] == "16 x 16 x 1, (x / 255 - 0.3) / 0.35"
+  assert found.spec["inputs"] == "8 x 8 x 1, (x / 255 - 0.3) / 0.35"
+
+
+def test_freeze_rows(found):
+  assert [(row.label, row.leaves, row.params) for row in found.freeze] == [
+    ("backbone", 9, 944),
+    ("head", 2, 90),
+    ("freeze", 9, 348),
+  ]
+  # AdamW: two float32 moments a parameter, and two counters of 4 bytes.
+  assert [row.optimizer_bytes for row in found.freeze] == [7560, 728, 0]
+
+
+def test_a_source_as_it_is(source):
+  found = inspect.inspect_source(str(source))
+  assert found.load == {"loaded": 32}
+  assert found.spec["num_classes"] == 10
+  assert (found.freeze, found.phases) == ([], [])
+  assert {part.trained for part in found.parts} == {0}
+  assert list(found.step_flops) == ["full"]
+  json.dumps(dataclasses.asdict(found))
+
+
+def test_a_config_is_checked_first(source):
+  with pytest.raises(UserError, match=r"optim\.lr=0\.0 must be above 0"):
+    inspect.inspect_config(tiny.recipe(source, "optim.lr=0"))
+
+
+def test_texts_as_long_as_the_config_says(tmp_path):
+  config = {
+    "model_type": "bert",
+    "vocab_size": len(tiny.WORDS),
+    "hidden_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "max_position_embeddings": 128,
+  }
+  tiny.write_bert(tmp_path, config)
+  rows = [f"{word} film,{label}" for label, word in enumerate(("bad", "good"))]
+  (tmp_path / "train.csv").write_text("\n".join(["text,label", *rows * 20]))
+  found = inspect.inspect_config(
+    tiny.recipe(
+      tmp_path,
+      f"data.train=csv:{tmp_path}/train.csv",
+      f"data.validation=csv:{tmp_path}/train.csv",
+      "data.train_examples=0",
+      "data.test_fraction=0",
+      "data.max_length=64",
+      "tune.preset=full",
+      "tune.blocks=0",
+    )
+  )
+  assert found.spec["inputs"] == "up to 64 token ids"
+  per_token = 2 * (4 * 8 * 8 + 2 * 8 * 16)  # attention's and the MLP's kernels
+  pairs = 2 * 2 * 64 * 64 * 8  # scores, and the mean of the values
+  assert 64 * per_token + pairs < found.flops < 2 * (64 * per_token + pairs)
