@@ -1,6 +1,6 @@
 """jft: functional fine-tuning of pretrained models in JAX and Flax.
 
-  net = jft.load_pretrained("jft:resnet14_fashion", num_classes=10, key=key)
+  net = jft.load_pretrained("jft:resnet14_mnist", num_classes=10, key=key)
   labels = jft.freeze.label(net.params, jft.freeze.top_blocks(net.params, 2))
   tx = jft.optim.by_label({"head": ..., "backbone": ...}, labels, clip_norm=1.0)
   step = jft.parallel.pmap(jft.make_train_step(net.apply, task, tx))

@@ -7,18 +7,18 @@ Only an evaluation, whose number the user asked for, waits.
 
 import contextlib
 import dataclasses
-import itertools
 import pathlib
 import time
 
 import jax
 import jax.numpy as jnp
 
-from jft import build, evaluation, finish, guard, interrupt, stopping
+from jft import build, evaluation, finish, guard, history, interrupt, stopping
 from jft.build import Run
 from jft.checkpoint import Checkpointer
 from jft.disk.reporting import user_errors
 from jft.errors import UserError
+from jft.history import Record
 from jft.progress import progress
 from jft.state import TrainState
 from jft.typing import Any, Callable, Iterable, Iterator, Mapping
@@ -41,33 +41,6 @@ class StepInfo:
   step: int
   state: TrainState
   metrics: Mapping[str, jax.Array]
-
-
-@dataclasses.dataclass(frozen=True)
-class Record:
-  """What a run knows on the host; saved with every checkpoint.
-
-  Attributes:
-    best: the best evaluation so far, for early stopping.
-    offset: batches skipped by roll-backs; update s reads batch s + offset.
-    losses: the latest good losses, which the guard compares with.
-    incidents: one record for every roll-back.
-  """
-
-  best: stopping.Best = dataclasses.field(default_factory=stopping.Best)
-  offset: int = 0
-  losses: tuple[float, ...] = ()
-  incidents: tuple[Mapping[str, Any], ...] = ()
-
-  @classmethod
-  def from_json(cls, saved: Mapping[str, Any]) -> "Record":
-    """Reads what `dataclasses.asdict` wrote."""
-    return cls(
-      stopping.Best(**saved["best"]),
-      saved["offset"],
-      tuple(saved["losses"]),
-      tuple(saved["incidents"]),
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,60 +184,21 @@ def _stretch(
       pending.append((info.step, info.metrics))
       session.bar.update(info.step)
       _tell_phase(session, info.step - 1, attempt)
-      if (info.step - _LAG) % run.log_every == 0:
+      if (info.step - _LAG) % run.log_every == 0 and len(pending) > _LAG:
         ready, pending = pending[:-_LAG], pending[-_LAG:]
-        record, incident = _log(session, ready, record, attempt, mark)
+        record, incident = history.log(
+          run, session.writer, ready, record, attempt, mark
+        )
         mark = time.monotonic()
       if incident or session.stop:
         break
   if not incident:
-    record, incident = _log(session, pending, record, attempt, mark)
+    record, incident = history.log(
+      run, session.writer, pending, record, attempt, mark
+    )
   if incident:
     return _roll_back(session, state, begun, incident)
   return _evaluate_and_save(session, state, record)
-
-
-def _log(
-  session: Session,
-  ready: list[tuple[int, Any]],
-  record: Record,
-  attempt: int,
-  since: float,
-) -> tuple[Record, guard.Incident | None]:
-  """Writes these steps' metrics by windows; looks for a divergence in all."""
-  if not ready:
-    return record, None
-  run, scale = session.run, _lr_scale(session.run, record)
-  steps = [step for step, _ in ready]
-  values = jax.device_get([metrics for _, metrics in ready])
-  rate = len(ready) * run.batch_size / max(time.monotonic() - since, 1e-9)
-  # Windows end at multiples of log_every, wherever evaluations fall.
-  for _, window in itertools.groupby(
-    zip(steps, values, strict=True), lambda row: (row[0] - 1) // run.log_every
-  ):
-    rows = list(window)
-    last = rows[-1][0]
-    means = {
-      f"train/{name}": float(sum(value[name] for _, value in rows) / len(rows))
-      for name in values[0]
-    }
-    rates = {name: lr * scale for name, lr in run.lr_at(last - 1).items()}
-    session.writer.write(
-      last, attempt, {**means, **rates, "train/examples_per_sec": rate}
-    )
-  losses = [float(value["loss"]) for value in values]
-  norms = [float(value["grad_norm"]) for value in values]
-  if run.guard and (
-    found := guard.first_incident(
-      run.guard, record.losses, list(zip(steps, losses, norms, strict=True))
-    )
-  ):
-    return record, found
-  losses = (*record.losses, *losses)
-  window = run.guard.window if run.guard else 0
-  return dataclasses.replace(
-    record, losses=losses[len(losses) - window :]
-  ), None
 
 
 def _evaluate_and_save(
@@ -309,11 +243,6 @@ def _tell_phase(session: Session, step: int, attempt: int) -> None:
       session.writer.event(step, attempt, "phase", trained=trained)
 
 
-def _lr_scale(run: Run, record: Record) -> float:
-  """The learning rate's factor: every roll-back cuts it once more."""
-  return run.lr_cut ** len(record.incidents)
-
-
 def _is_stale(session: Session, record: Record) -> bool:
   patience = session.run.stop.patience
   return bool(patience) and record.best.since >= patience
@@ -354,6 +283,6 @@ def _roll_back(
   if len(record.incidents) > run.max_retries:
     return ckpt.restore(target, state), record, "diverged"
   state = ckpt.rollback_to(target, state)
-  scale = jnp.full_like(state.lr_scale, _lr_scale(run, record))
+  scale = jnp.full_like(state.lr_scale, history.lr_scale(run, record))
   state = dataclasses.replace(state, lr_scale=scale)
   return run.step_at(target).replicate(state), record, "running"

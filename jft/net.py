@@ -13,7 +13,7 @@ from jft.families import Family
 from jft.pretrained import adapt, formats, hub
 from jft.pretrained.formats.lazy import shape_of
 from jft.pretrained.report import Report, Row
-from jft.typing import Any, ApplyFn, Key, Mapping, Params, Variables
+from jft.typing import Any, ApplyFn, Key, Mapping, Params, Rules, Variables
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -101,7 +101,7 @@ def load_pretrained(
     UserError: for a source that is missing, damaged or of another
       architecture, or a tensor that nothing accounts for.
 
-  >>> net = load_pretrained("jft:resnet14_fashion")
+  >>> net = load_pretrained("jft:resnet14_mnist")
   >>> net.report.counts()
   {'loaded': 77}
   """
@@ -113,27 +113,22 @@ def load_pretrained(
   config, options = _configure(config, options)
   family.check(config, shapes)
   table = family.table(config, shapes)
-  dropped = list(family.dropped(config))
-  reinit = [] if pretrained else [".*"]
+  reinit = _reinit(num_classes, pretrained)
+  classes = num_classes or None
   if num_classes is None:
-    num_classes = _own_classes(table, shapes)
-  elif num_classes == 0:
-    num_classes = None
-    dropped.append((family.head, "the head, by num_classes=0"))
-  elif pretrained:
-    reinit = ["params/head/.*"]
-  module = family.module(config, num_classes, **options)
+    classes = _own_classes(table, shapes)
+  module = family.module(config, classes, **options)
   target = _target(family, module, config)
   flat, report = adapt.adapt(
     target,
     weights,
     table,
-    dropped,
+    _dropped(family, config, num_classes),
     initial=_initial(family, module, config, target, reinit, key),
     reinit=reinit,
   )
   variables = jax.tree.map(jnp.asarray, tree.unflatten(flat))
-  spec = _spec(located, family, config, num_classes, reinit)
+  spec = _spec(located, family, config, classes, reinit)
   return Net(linen_apply(module), variables, spec, report)
 
 
@@ -234,6 +229,17 @@ def _configure(config: Any, options: Mapping[str, Any]) -> tuple[Any, dict]:
 def _check_classes(num_classes: int | None, least: int) -> None:
   if num_classes is not None and num_classes < least:
     raise UserError(f"num_classes={num_classes}: it must be at least {least}.")
+
+
+def _reinit(num_classes: int | None, pretrained: bool) -> list[str]:
+  if not pretrained:
+    return [".*"]
+  return ["params/head/.*"] if num_classes else []
+
+
+def _dropped(family: Family, config: Any, num_classes: int | None) -> Rules:
+  head = [(family.head, "the head, by num_classes=0")]
+  return [*family.dropped(config), *(head if num_classes == 0 else [])]
 
 
 def _own_classes(table: Mapping[str, Any], shapes: Mapping[str, Any]):

@@ -1,7 +1,7 @@
 """Makes a shipped model of a finished run: weights, config and model card.
 
-  jft train --config=configs/pretrain_fashion.py --workdir=runs/fashion
-  python scripts/make_zoo.py runs/fashion resnet14_fashion
+  jft train --config=configs/pretrain_mnist.py --workdir=runs/fashion
+  python scripts/make_zoo.py runs/fashion resnet14_mnist
 
 Writes jft/pretrained/zoo/NAME.{safetensors,json,md}: the weights in
 torchvision's layout, what `load_pretrained` needs to know, and the card.

@@ -18,7 +18,7 @@ from jft.build.tuning import make_tuning
 from jft.errors import UserError
 
 SOUND = (
-  "model.source=jft:resnet14_fashion",
+  "model.source=jft:resnet14_mnist",
   "data.train=sklearn:digits",
   "train.steps=10",
 )
@@ -140,7 +140,7 @@ def weights(tmp_path_factory):
 @pytest.mark.parametrize(
   ("overrides", "message"),
   [
-    (["model.source=jft:resnet14_fashon"], r"Did you mean 'resnet14_fashion'"),
+    (["model.source=jft:resnet14_fashon"], r"Did you mean 'resnet14_mnist'"),
     (["model.source=no/such/file.pth"], r"has no 'no'|no 'no'|no/such"),
     (["model.arch=resnet99"], r"no architecture 'resnet99'"),
     (["model.pooling=cls"], r"resnet has no option 'pooling'"),

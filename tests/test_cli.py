@@ -14,10 +14,9 @@ import tiny
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from jft import loop
+from jft import curves, loop, report
 from jft.cli import predict
 from jft.cli.main import main
-from jft.data import load_tokenizer  # noqa: F401
 
 pytestmark = pytest.mark.xdist_group("cli")
 
@@ -32,6 +31,9 @@ def cache(tmp_path_factory):
     tiny.compiled_once(tmp_path_factory),
   ):
     tiny.add_preset(patch)
+    # Test files of their own draw them; here they are only slow.
+    patch.setattr(curves, "draw", lambda workdir: None)
+    patch.setattr(report, "render", lambda workdir: None)
     yield
 
 
@@ -360,6 +362,34 @@ def test_a_run_without_checkpoints(trained, capsys, tmp_path):
   assert (
     "no checkpoint in"
     in said(capsys, ["evaluate", f"--workdir={copy}"], code=2).err
+  )
+
+
+def test_texts_from_training_to_csv(tmp_path, capsys):
+  tiny.write_bert(tmp_path)
+  rows = [
+    f"{word} film {i},{word}" for word in ("bad", "good") for i in range(9)
+  ]
+  (tmp_path / "train.csv").write_text("\n".join(["text,label", *rows]))
+  (tmp_path / "new.txt").write_text("=good film\n\nbad\n")
+  texts = tiny.overrides(
+    tmp_path,
+    f"data.train=csv:{tmp_path}/train.csv",
+    f"data.validation=csv:{tmp_path}/train.csv",
+    *("data.train_examples=0", "data.test_fraction=0", "data.max_length=16"),
+    *("tune.preset=linear_probe", "tune.blocks=0", "train.steps=1"),
+  )
+  workdir = f"--workdir={tmp_path / 'run'}"
+  said(capsys, ["train", "--config=default", workdir, *options(*texts)])
+  argv = ["predict", workdir, tmp_path / "new.txt", "--json"]
+  found = strict(said(capsys, argv).out)["predictions"]
+  assert [row["input"] for row in found] == ["=good film", "bad"]
+  assert {row["label"] for row in found} <= {"bad", "good"}
+  said(capsys, [*argv, f"--output={tmp_path / 'out.csv'}"])
+  assert (
+    (tmp_path / "out.csv")
+    .read_bytes()
+    .startswith(b"input,label,probability,bad,good\r\n'=good film,")
   )
 
 

@@ -8,7 +8,16 @@ import pytest
 import tiny
 
 from jft import config as configs
-from jft import curves, evaluation, finish, loop, report, restored, tree
+from jft import (
+  curves,
+  evaluation,
+  finish,
+  history,
+  loop,
+  report,
+  restored,
+  tree,
+)
 from jft.build.data import make_sources
 from jft.cli.main import main
 from jft.models import resnet
@@ -52,7 +61,7 @@ def test_files(run):
     "checkpoints",
     "tensorboard",
   }
-  assert "resnet14_fashion" in (run[0] / "report.html").read_text()
+  assert "resnet14_mnist" in (run[0] / "report.html").read_text()
 
 
 def test_summary(run):
@@ -122,7 +131,7 @@ def test_the_best_checkpoint_is_measured_again(run):
 
 def test_what_is_frozen_is_bitwise_the_pretrained_file(run):
   state = run[-1]
-  file = formats.read(hub.locate("jft:resnet14_fashion").weights)
+  file = formats.read(hub.locate("jft:resnet14_mnist").weights)
   table = names.table(resnet.PRESETS["resnet14_small"])
   flat = tree.flatten(state.variables)
   assert set(flat) == set(table)
@@ -180,7 +189,7 @@ def test_a_recovered_run_is_valid_json(tmp_path, monkeypatch):
     run = type("Run", (), {"net": None})
     checkpointer = type("Checkpointer", (), {"wait": lambda self: None})()
 
-  record = loop.Record(incidents=({"step": 3, "loss": float("nan")},))
+  record = history.Record(incidents=({"step": 3, "loss": float("nan")},))
   state = type("State", (), {"step": 3, "params": {}, "frozen": {}})
   summary = finish.finish(
     Writers, state, record, "interrupted", tmp_path, started=0.0

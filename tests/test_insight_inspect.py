@@ -110,16 +110,7 @@ def test_a_config_is_checked_first(source):
 
 
 def test_texts_as_long_as_the_config_says(tmp_path):
-  config = {
-    "model_type": "bert",
-    "vocab_size": len(tiny.WORDS),
-    "hidden_size": 8,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 16,
-    "max_position_embeddings": 128,
-  }
-  tiny.write_bert(tmp_path, config)
+  tiny.write_bert(tmp_path)
   rows = [f"{word} film,{label}" for label, word in enumerate(("bad", "good"))]
   (tmp_path / "train.csv").write_text("\n".join(["text,label", *rows * 20]))
   found = inspect.inspect_config(

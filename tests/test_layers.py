@@ -55,6 +55,7 @@ FLOORS = {
   "jft.config": 4,
   "jft.curves": 4,
   "jft.finish": 4,
+  "jft.history": 4,
   "jft.loop": 4,
   "jft.pictures": 4,
   "jft.predictions": 4,

@@ -259,17 +259,7 @@ def test_init():
 
 
 def test_a_text_model_from_a_folder(tmp_path):
-  config = {
-    "model_type": "bert",
-    "vocab_size": 20,
-    "hidden_size": 8,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 16,
-    "max_position_embeddings": 16,
-    "id2label": {"1": "good", "0": "bad"},
-  }
-  tiny.write_bert(tmp_path, config)
+  tiny.write_bert(tmp_path)
   made = load(tmp_path)
   assert (made.spec.family, made.spec.kind) == ("bert", "text")
   assert made.spec.label_names == ("bad", "good")

@@ -106,7 +106,7 @@ def _check_model(config: Any) -> None:
   if not (model.source or model.arch):
     raise UserError(
       "model.source is empty: say what to start from, such as"
-      " 'jft:resnet14_fashion', 'hf:org/name' or a folder (or model.arch alone"
+      " 'jft:resnet14_mnist', 'hf:org/name' or a folder (or model.arch alone"
       " for random weights)."
     )
   if not model.source and model.pretrained:
