@@ -1,6 +1,6 @@
 """Writes the tables of README.md from what the benchmarks recorded.
 
-  python benchmarks/readme.py
+python benchmarks/readme.py
 """
 
 import json

@@ -61,7 +61,9 @@ def train(recipe: str, overrides: tuple[str, ...], seed: int) -> dict:
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     summary = json.loads(done.stdout)
     lines = (workdir / "metrics.jsonl").read_text().splitlines()
-  validation = [row for line in lines if "val/loss" in (row := json.loads(line))]
+  validation = [
+    row for line in lines if "val/loss" in (row := json.loads(line))
+  ]
   print(recipe, seed, summary["metrics"], summary["wall_secs"], flush=True)
   return {
     "seed": seed,

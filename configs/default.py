@@ -10,138 +10,140 @@ from ml_collections import ConfigDict
 
 def get_config() -> ConfigDict:
   """Returns the default configuration."""
-  return ConfigDict({
-    "seed": 0,  # Names every random stream: init, order, dropout, split.
-    "model": {
-      # What `jft.load_pretrained` takes: "jft:NAME", "hf:org/name",
-      # "package:NAME", a folder or a file.
-      "source": "",
-      # Preset of the architecture, where the source does not say: "resnet34".
-      "arch": "",
-      # False: the same architecture from random weights.
-      "pretrained": True,
-      # What the model computes in: "float32" or "bfloat16".
-      "dtype": "float32",
-      # Text: how tokens become one vector, "cls_pooler", "cls" or "mean" (empty:
-      # the family's own way).
-      "pooling": "",
-      # Recompute blocks in the backward pass to save memory.
-      "remat": False,
-    },
-    "data": {
-      # Sources: "sklearn:digits", "tfds:NAME/SPLIT", "idx:FOLDER/SPLIT",
-      # "folder:PATH", "csv:PATH", "jsonl:PATH". $VARIABLES are expanded.
-      "train": "",
-      # As "train"; empty: cut off the training source, by content hash.
-      "validation": "",
-      # As "validation"; empty with no fraction: no test.
-      "test": "",
-      # The share that is cut off where "validation" is empty.
-      "validation_fraction": 0.1,
-      # The share that is cut off where "test" is empty.
-      "test_fraction": 0.0,
-      # Use so many training examples, as evenly over the classes as can be
-      # (0: all).
-      "train_examples": 0,
-      # Order of the class names (empty: as the source says, or sorted).
-      "label_names": (),
-      # Column of a csv or jsonl; a number where the file has no header.
-      "text_column": "text",
-      "text_pair_column": "",  # Second text of a pair (empty: no pairs).
-      "label_column": "label",  # Class name or index.
-      "header": True,  # Does the csv's first line name the columns?
-      # Images: side in pixels (0: the model's own).
-      "image_size": 0,
-      # Images: 0 squeezes the whole image into the square; a share such as
-      # 0.875 resizes the short side and cuts out the centre.
-      "crop_pct": 0.0,
-      # Text: longest input in tokens; the rest is cut off.
-      "max_length": 128,
-      # Text: how many padded lengths there are, each compiled once.
-      "buckets": 4,
-      # Unreadable examples: "error", or "skip" (named and counted).
-      "on_error": "error",
-      # Batches prepared ahead of the device.
-      "prefetch": 2,
-    },
-    "task": {
-      "name": "classification",  # One label an example.
-      # Share of the target that is spread over all classes.
-      "label_smoothing": 0.0,
-    },
-    "tune": {
-      # What is trained: "full", "linear_probe", "top_blocks", "norm_only",
-      # "bias_only"; or empty, and `rules` say it.
-      "preset": "full",
-      # How many blocks "top_blocks" trains.
-      "blocks": 0,
-      # Ordered ((regex, label), ...) over parameter names; label "freeze".
-      "rules": (),
-      # Train the head alone for this share of the run, then the rest joins in.
-      "head_first": 0.0,
-    },
-    "optim": {
-      "name": "adamw",  # "adamw", "adam", "sgd" or "lamb".
-      "lr": 1e-3,  # Peak learning rate of the head.
-      # The other labels' share of `lr`.
-      "backbone_lr_scale": 1.0,
-      # "constant", "linear", "cosine", "polynomial" or "step".
-      "schedule": "cosine",
-      "warmup_steps": 0,
-      # Where the schedule ends, as a share of the peak.
-      "final_lr": 0.0,
-      # "step" only: drops by 10 at these shares of the run.
-      "step_boundaries": (0.6, 0.85),
-      # "polynomial" only.
-      "power": 2.0,
-      # Decoupled; never on biases and normalisation scales.
-      "weight_decay": 0.0,
-      "momentum": 0.9,  # "sgd" only, with Nesterov's correction.
-      "b1": 0.9,  # Adam's decay of the first moment.
-      "b2": 0.999,  # Adam's decay of the second moment.
-      "eps": 1e-8,  # Adam's addition to the denominator.
-      # Largest global norm of the trained leaves' gradient (0: no clipping).
-      "clip_norm": 0.0,
-    },
-    "train": {
-      # How long: epochs or steps, exactly one of the two.
-      "epochs": 0.0,
-      # See "epochs".
-      "steps": 0,
-      "batch_size": 32,  # Global, over all devices.
-      # Parts a batch is computed in, to save memory.
-      "accumulate": 1,
-      "parallel": "pmap",  # "pmap" or "jit".
-      # Devices to use (0: all).
-      "devices": 0,
-    },
-    "eval": {
-      # How often: epochs or steps, one of the two (both 0: once an epoch).
-      "every_epochs": 0.0,
-      # See "every_epochs".
-      "every_steps": 0,
-      "batch_size": 256,  # Global; any size gives the same metrics.
-    },
-    "stop": {
-      # The metric that decides what is best.
-      "metric": "val/accuracy",
-      "mode": "max",  # "max" or "min".
-      # Stop after so many evaluations without a better value (0: never).
-      "patience": 0,
-    },
-    "guard": {
-      # Roll back where the loss is not finite or spikes?
-      "enabled": True,
-      "threshold": 20.0,  # Robust z-score of a spike.
-      "lr_cut": 0.5,  # Factor on the learning rate at each roll-back.
-      "max_retries": 3,  # More roll-backs than this: the run fails.
-    },
-    "checkpoint": {
-      "keep_last": 2,  # The newest so many; two survive a damaged one.
-      "keep_best": 1,  # The best so many, by `stop.metric`.
-    },
-    "log": {
-      "every_steps": 10,  # How often training metrics are written.
-      "tensorboard": True,  # Event files beside metrics.jsonl.
-    },
-  })
+  return ConfigDict(
+    {
+      "seed": 0,  # Names every random stream: init, order, dropout, split.
+      "model": {
+        # What `jft.load_pretrained` takes: "jft:NAME", "hf:org/name",
+        # "package:NAME", a folder or a file.
+        "source": "",
+        # Preset of the architecture, where the source does not say: "resnet34".
+        "arch": "",
+        # False: the same architecture from random weights.
+        "pretrained": True,
+        # What the model computes in: "float32" or "bfloat16".
+        "dtype": "float32",
+        # Text: how tokens become one vector, "cls_pooler", "cls" or "mean"
+        # (empty: the family's own way).
+        "pooling": "",
+        # Recompute blocks in the backward pass to save memory.
+        "remat": False,
+      },
+      "data": {
+        # Sources: "sklearn:digits", "tfds:NAME/SPLIT", "idx:FOLDER/SPLIT",
+        # "folder:PATH", "csv:PATH", "jsonl:PATH". $VARIABLES are expanded.
+        "train": "",
+        # As "train"; empty: cut off the training source, by content hash.
+        "validation": "",
+        # As "validation"; empty with no fraction: no test.
+        "test": "",
+        # The share that is cut off where "validation" is empty.
+        "validation_fraction": 0.1,
+        # The share that is cut off where "test" is empty.
+        "test_fraction": 0.0,
+        # Use so many training examples, as evenly over the classes as can be
+        # (0: all).
+        "train_examples": 0,
+        # Order of the class names (empty: as the source says, or sorted).
+        "label_names": (),
+        # Column of a csv or jsonl; a number where the file has no header.
+        "text_column": "text",
+        "text_pair_column": "",  # Second text of a pair (empty: no pairs).
+        "label_column": "label",  # Class name or index.
+        "header": True,  # Does the csv's first line name the columns?
+        # Images: side in pixels (0: the model's own).
+        "image_size": 0,
+        # Images: 0 squeezes the whole image into the square; a share such as
+        # 0.875 resizes the short side and cuts out the centre.
+        "crop_pct": 0.0,
+        # Text: longest input in tokens; the rest is cut off.
+        "max_length": 128,
+        # Text: how many padded lengths there are, each compiled once.
+        "buckets": 4,
+        # Unreadable examples: "error", or "skip" (named and counted).
+        "on_error": "error",
+        # Batches prepared ahead of the device.
+        "prefetch": 2,
+      },
+      "task": {
+        "name": "classification",  # One label an example.
+        # Share of the target that is spread over all classes.
+        "label_smoothing": 0.0,
+      },
+      "tune": {
+        # What is trained: "full", "linear_probe", "top_blocks", "norm_only",
+        # "bias_only"; or empty, and `rules` say it.
+        "preset": "full",
+        # How many blocks "top_blocks" trains.
+        "blocks": 0,
+        # Ordered ((regex, label), ...) over parameter names; label "freeze".
+        "rules": (),
+        # Train the head alone for this share of the run, then the rest too.
+        "head_first": 0.0,
+      },
+      "optim": {
+        "name": "adamw",  # "adamw", "adam", "sgd" or "lamb".
+        "lr": 1e-3,  # Peak learning rate of the head.
+        # The other labels' share of `lr`.
+        "backbone_lr_scale": 1.0,
+        # "constant", "linear", "cosine", "polynomial" or "step".
+        "schedule": "cosine",
+        "warmup_steps": 0,  # A linear rise from 0 to the peak.
+        # Where the schedule ends, as a share of the peak.
+        "final_lr": 0.0,
+        # "step" only: drops by 10 at these shares of the run.
+        "step_boundaries": (0.6, 0.85),
+        # "polynomial" only.
+        "power": 2.0,
+        # Decoupled; never on biases and normalisation scales.
+        "weight_decay": 0.0,
+        "momentum": 0.9,  # "sgd" only, with Nesterov's correction.
+        "b1": 0.9,  # Adam's decay of the first moment.
+        "b2": 0.999,  # Adam's decay of the second moment.
+        "eps": 1e-8,  # Adam's addition to the denominator.
+        # Largest global norm of the trained leaves' gradient (0: no clipping).
+        "clip_norm": 0.0,
+      },
+      "train": {
+        # How long: epochs or steps, exactly one of the two.
+        "epochs": 0.0,
+        # See "epochs".
+        "steps": 0,
+        "batch_size": 32,  # Global, over all devices.
+        # Parts a batch is computed in, to save memory.
+        "accumulate": 1,
+        "parallel": "pmap",  # "pmap" or "jit".
+        # Devices to use (0: all).
+        "devices": 0,
+      },
+      "eval": {
+        # How often: epochs or steps, one of the two (both 0: once an epoch).
+        "every_epochs": 0.0,
+        # See "every_epochs".
+        "every_steps": 0,
+        "batch_size": 256,  # Global; any size gives the same metrics.
+      },
+      "stop": {
+        # The metric that decides what is best.
+        "metric": "val/accuracy",
+        "mode": "max",  # "max" or "min".
+        # Stop after so many evaluations without a better value (0: never).
+        "patience": 0,
+      },
+      "guard": {
+        # Roll back where the loss is not finite or spikes?
+        "enabled": True,
+        "threshold": 20.0,  # Robust z-score of a spike.
+        "lr_cut": 0.5,  # Factor on the learning rate at each roll-back.
+        "max_retries": 3,  # More roll-backs than this: the run fails.
+      },
+      "checkpoint": {
+        "keep_last": 2,  # The newest so many; two survive a damaged one.
+        "keep_best": 1,  # The best so many, by `stop.metric`.
+      },
+      "log": {
+        "every_steps": 10,  # How often training metrics are written.
+        "tensorboard": True,  # Event files beside metrics.jsonl.
+      },
+    }
+  )

@@ -46,7 +46,7 @@ _MODULES = {
   },
 }
 
-__all__ = sorted([*_NAMES, *_MODULES])  # noqa: PLE0605
+__all__ = sorted([*_NAMES, *_MODULES])
 
 
 def __getattr__(name: str) -> typing.Any:

@@ -12,7 +12,10 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jft.errors import UserError, did_you_mean, near_misses
-from jft.typing import Mapping, Sequence
+from jft.typing import Sequence
+
+# ConfigDict's own types say that every value is a str, a float or a section.
+Config = Any
 
 _PACKAGE = pathlib.Path(__file__).parent
 
@@ -23,12 +26,12 @@ def recipes_folder() -> pathlib.Path:
   return inside if inside.is_dir() else _PACKAGE.parent / "configs"
 
 
-def default() -> ConfigDict:
+def default() -> Config:
   """Returns the default config, locked: every key that exists."""
   return _run(recipes_folder() / "default.py").lock()
 
 
-def load(path: str, overrides: Sequence[str] = ()) -> ConfigDict:
+def load(path: str, overrides: Sequence[str] = ()) -> Config:
   """Loads a recipe and applies overrides.
 
   Args:
@@ -54,7 +57,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> ConfigDict:
   return config.lock()
 
 
-def from_dict(saved: Mapping[str, Any]) -> ConfigDict:
+def from_dict(saved: Config) -> Config:
   """Returns the config that a `run.json` holds, locked.
 
   Raises:
@@ -76,7 +79,7 @@ def _tuples(value: Any) -> Any:
   return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-def override(config: ConfigDict, text: str) -> None:
+def override(config: Config, text: str) -> None:
   """Sets one key from "section.key=value", in the type its default has.
 
   Raises:
@@ -99,7 +102,7 @@ def override(config: ConfigDict, text: str) -> None:
     node[key] = _parse(name, value, flat[name])
 
 
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(config: Config, prefix: str = "") -> dict[str, Any]:
   """Returns {"section.key": value} in the order of declaration."""
   flat = {}
   for key, value in config.items():
@@ -110,11 +113,11 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
   return flat
 
 
-def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+def diff(old: Config, new: Config) -> dict[str, Any]:
   """Returns {"section.key": (old, new)} for every key that differs.
 
-  >>> diff({"seed": 0, "train": {"steps": 5}}, {"seed": 1, "train": {"steps": 5}})
-  {'seed': (0, 1)}
+  >>> diff({"train": {"steps": 5}}, {"train": {"steps": 6}})
+  {'train.steps': (5, 6)}
   """
   a, b = flatten(old), flatten(new)
   names = [*a, *(name for name in b if name not in a)]
@@ -142,7 +145,7 @@ def _find(path: str) -> pathlib.Path:
   )
 
 
-def _run(path: pathlib.Path) -> ConfigDict:
+def _run(path: pathlib.Path) -> Config:
   spec = importlib.util.spec_from_file_location(f"_jft_{path.stem}", path)
   if spec is None or spec.loader is None:
     raise UserError(f"{path} is not a Python file; a recipe ends in .py.")
@@ -177,4 +180,3 @@ def _parse(name: str, text: str, old: Any) -> Any:
       f" {type(value).__name__} (the default is {old!r})."
     )
   return value
-

@@ -25,7 +25,6 @@ def finish(
   record: Any,
   status: str,
   workdir: pathlib.Path,
-  started: float,
 ) -> dict[str, Any]:
   """Writes `summary.json`, the curves and the report.
 
@@ -38,7 +37,6 @@ def finish(
     record: the host's record at that state.
     status: "completed", "early_stopped", "interrupted" or "diverged".
     workdir: where to.
-    started: `time.monotonic()` at the start of this process's part.
 
   Returns:
     What was written to `summary.json`.
@@ -56,7 +54,9 @@ def finish(
     "step": last_step,
     "best_step": record.best.step,
     "metrics": metrics,
-    "wall_secs": round(time.monotonic() - started, 2),
+    "wall_secs": round(
+      record.wall_secs + time.monotonic() - session.started, 2
+    ),
     "params_trainable": tree.count(state.params),
     "params_total": tree.count(state.params) + tree.count(state.frozen),
     "incidents": list(record.incidents),

@@ -21,12 +21,14 @@ class Record:
     offset: batches skipped by roll-backs; update s reads batch s + offset.
     losses: the latest good losses, which the guard compares with.
     incidents: one record for every roll-back.
+    wall_secs: what the processes before this one took, up to their last save.
   """
 
   best: stopping.Best = dataclasses.field(default_factory=stopping.Best)
   offset: int = 0
   losses: tuple[float, ...] = ()
   incidents: tuple[Mapping[str, Any], ...] = ()
+  wall_secs: float = 0.0
 
   @classmethod
   def from_json(cls, saved: Mapping[str, Any]) -> "Record":
@@ -36,7 +38,13 @@ class Record:
       saved["offset"],
       tuple(saved["losses"]),
       tuple(saved["incidents"]),
+      saved["wall_secs"],
     )
+
+  def as_json(self, elapsed_secs: float) -> dict[str, Any]:
+    """Returns what to save, with this process's seconds added."""
+    saved = dataclasses.asdict(self)
+    return {**saved, "wall_secs": self.wall_secs + elapsed_secs}
 
 
 def lr_scale(run: Run, record: Record) -> float:

@@ -52,6 +52,7 @@ class Session:
   writer: MetricsWriter
   bar: Any
   stop: interrupt.Interrupt
+  started: float
 
 
 def fit(
@@ -93,11 +94,12 @@ def fit(
         progress(run.total_steps, run.batch_size, console=console)
       ),
       stack.enter_context(interrupt.graceful()),
+      started,
     )
     for line in run.describe():
       session.bar.line(line)
     state, record, status = train(session)
-    summary = finish.finish(session, state, record, status, workdir, started)
+    summary = finish.finish(session, state, record, status, workdir)
   if status == "diverged":
     raise Diverged(
       f"diverged {len(record.incidents)} times, the last time at step"
@@ -159,7 +161,7 @@ def _start(session: Session) -> tuple[TrainState, Record]:
   ckpt, run = session.checkpointer, session.run
   if ckpt.latest_step is None:
     # The last-good state of the first stretch, should it diverge.
-    ckpt.save(run.state, extra=dataclasses.asdict(Record()), good=True)
+    ckpt.save(run.state, extra=Record().as_json(0.0), good=True)
     return run.step_at(0).replicate(run.state), Record()
   state = ckpt.restore_or(run.state)
   step = int(state.step)
@@ -231,7 +233,10 @@ def _evaluate_and_save(
 
 def _save(session: Session, state, record: Record, metrics) -> None:
   session.checkpointer.save(
-    state, metrics=metrics, extra=dataclasses.asdict(record), good=True
+    state,
+    metrics=metrics,
+    extra=record.as_json(time.monotonic() - session.started),
+    good=True,
   )
 
 

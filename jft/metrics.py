@@ -47,9 +47,8 @@ def classification_report(
       f"{len(label)} labels against {len(predicted)} predictions."
     )
   classes = np.arange(len(names))
-  rows = metrics.precision_recall_fscore_support(
-    label, predicted, labels=classes, zero_division=0.0
-  )
+  score: Any = metrics.precision_recall_fscore_support
+  rows = score(label, predicted, labels=classes, zero_division=0.0)
   return {
     "classes": [
       {

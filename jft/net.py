@@ -132,6 +132,21 @@ def load_pretrained(
   return Net(linen_apply(module), variables, spec, report)
 
 
+def kind_of(source: str, arch: str | None = None) -> str:
+  """Returns "image" or "text": what a source's model reads.
+
+  Args:
+    source: as for `load_pretrained`; may be empty where `arch` is given.
+    arch: a preset.
+
+  Raises:
+    UserError: for a source that is missing or does not say.
+  """
+  if arch:
+    return families.preset(arch)[0].kind
+  return _architecture(hub.locate(source), {}, None)[0].kind
+
+
 def init(arch: str, *, num_classes: int, key: Key, **options: Any) -> Net:
   """Builds a network with random weights.
 

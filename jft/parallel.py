@@ -18,7 +18,7 @@ from jft.typing import Any, Batch, Callable, Sequence
 AXIS = "data"
 
 
-def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+def data_mesh(devices: Sequence[Any] | None = None) -> Mesh:
   """Returns a mesh with the one axis "data" over all (or these) devices."""
   return Mesh(np.asarray(devices or jax.devices()), (AXIS,))
 
@@ -76,8 +76,23 @@ class Mapped:
 
 
 def replicate(tree: Any, mesh: Mesh) -> Any:
-  """Puts every leaf, whole, on every device of the mesh."""
-  return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+  """Puts every leaf, whole, on every device of the mesh.
+
+  Over several processes each one gives its own, equal copy.
+  """
+  sharding = NamedSharding(mesh, PartitionSpec())
+  if jax.process_count() == 1:
+    return jax.device_put(tree, sharding)
+
+  def put(x: Any) -> Any:
+    if isinstance(x, jax.Array) and not x.is_fully_addressable:
+      return x
+    if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+      data = put(jax.random.key_data(x))
+      return jax.random.wrap_key_data(data, impl=jax.random.key_impl(x))
+    return jax.make_array_from_process_local_data(sharding, np.asarray(x))
+
+  return jax.tree.map(put, tree)
 
 
 def shard_batch(batch: Batch, mesh: Mesh) -> Batch:

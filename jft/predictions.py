@@ -29,24 +29,24 @@ def predict_files(
   Raises:
     UserError: for a missing run, or a file that cannot be read.
   """
-  config, run, state = restored.best(workdir)
+  config, network, label_names, state = restored.best_model(workdir)
   names, source, skipped = read_inputs(
-    config, run.net.spec.kind, files, on_error
+    config, network.spec.kind, files, on_error
   )
   if source is None:
     return [], skipped
   batches = data.eval_batches(
     source,
     min(config.eval.batch_size, len(names)),
-    make_encode(config, run.net.spec),
+    make_encode(config, network.spec),
   )
   seen = evaluation.predict(
-    evaluation.compile_eval(make_predict_step(run.net.apply)),
+    evaluation.compile_eval(make_predict_step(network.apply)),
     state.variables,
     batches,
   )
   rows = [
-    _row(name, probabilities, run.label_names)
+    _row(name, probabilities, label_names)
     for name, probabilities in zip(names, _softmax(seen.logits), strict=True)
   ]
   return rows, skipped

@@ -39,9 +39,11 @@ def progress(
   ...   bar.line("half of it")
   half of it
   """
-  # Notebooks get text as well: a bar would be drawn anew below each print.
+  # Notebooks get plain text, though their stdout claims to be a terminal.
   console = console or Console(
-    quiet=not hosts.is_primary(), force_jupyter=False
+    quiet=not hosts.is_primary(),
+    force_jupyter=False,
+    force_terminal=False if Console().is_jupyter else None,
   )
   unit = "examples" if examples_per_step else "steps"
   speed = Speed(total_steps, examples_per_step or 1, unit, clock)

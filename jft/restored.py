@@ -1,13 +1,15 @@
 """A run opened again: its own config built, its best state restored."""
 
 import pathlib
-from typing import Any
 
 from jft import config as configs
 from jft.build import Run, build
+from jft.build.run import load_net, make_state
 from jft.loop import checkpointer
+from jft.net import Net
 from jft.state import TrainState
-from jft.workdir import saved_config
+from jft.typing import Any
+from jft.workdir import saved_facts
 
 
 def best(workdir: str | pathlib.Path) -> tuple[Any, Run, TrainState]:
@@ -17,7 +19,27 @@ def best(workdir: str | pathlib.Path) -> tuple[Any, Run, TrainState]:
     UserError: if there is no run, or none of its evaluations is saved.
   """
   workdir = pathlib.Path(workdir)
-  config = configs.from_dict(saved_config(workdir))
+  config = configs.from_dict(saved_facts(workdir)["config"])
   run = build(config)
   with checkpointer(config, workdir) as ckpt:
     return config, run, ckpt.restore_best(run.state)
+
+
+def best_model(
+  workdir: str | pathlib.Path,
+) -> tuple[Any, Net, tuple[str, ...], TrainState]:
+  """Returns a workdir's config, network, class names and best state.
+
+  Needs the run's folder and the model it started from, but none of its data.
+
+  Raises:
+    UserError: if there is no run, or none of its evaluations is saved.
+  """
+  workdir = pathlib.Path(workdir)
+  facts = saved_facts(workdir)
+  config = configs.from_dict(facts["config"])
+  names = tuple(facts["model"]["label_names"])
+  network = load_net(config, len(names))
+  _, state = make_state(config, network, facts["total_steps"])
+  with checkpointer(config, workdir) as ckpt:
+    return config, network, names, ckpt.restore_best(state)

@@ -1,5 +1,7 @@
 """The train and eval steps: one pure function each, wherever they run."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -8,7 +10,16 @@ from jft import rng, tree
 from jft.state import TrainState
 from jft.tasks import Task, model_inputs
 from jft.tuning import frozen_norm
-from jft.typing import Any, ApplyFn, Array, Batch, Callable, Float, Variables
+from jft.typing import (
+  Any,
+  ApplyFn,
+  Array,
+  Batch,
+  Callable,
+  Float,
+  Params,
+  Variables,
+)
 
 Metrics = dict[str, Array]
 
@@ -41,26 +52,8 @@ def make_train_step(
   def step(state: TrainState, batch: Batch, *, axis_name: str | None = None):
     live, held = tree.split(state.params, active)
     fixed = tree.merge(state.frozen, held)
-    still = frozen_norm.frozen_modules(live, fixed)
     total = _all_sum(batch["mask"].sum(), axis_name)
-
-    def loss_fn(live, model_state, part, key):
-      variables = {"params": tree.merge(live, fixed), **model_state}
-      with frozen_norm.inference_mode(still):
-        outputs, model_state = apply(
-          variables,
-          model_inputs(part),
-          train=True,
-          rngs={"dropout": key},
-          mutable=list(model_state),
-          axis_name=axis_name,
-        )
-      sums = {
-        name: jnp.sum(values * part["mask"]) / total
-        for name, values in per_example(task, outputs, part).items()
-      }
-      return sums["loss"], (sums, model_state)
-
+    loss_fn = _make_loss(apply, task, live, fixed, total, axis_name)
     grads, metrics, model_state = _accumulate(
       jax.grad(loss_fn, has_aux=True),
       (live, state.model_state),
@@ -70,7 +63,8 @@ def make_train_step(
     )
     grads, metrics = _all_sum((grads, metrics), axis_name)
     params, opt_state = _update(state, tx, grads, live, held)
-    state = state.replace(
+    state = dataclasses.replace(
+      state,
       step=state.step + 1,
       params=params,
       opt_state=opt_state,
@@ -111,6 +105,37 @@ def per_example(
   """Returns {"loss": ..., metric: ...}, one number an example."""
   values = {name: fn(outputs, batch) for name, fn in task.metrics.items()}
   return {"loss": task.loss(outputs, batch), **values}
+
+
+def _make_loss(
+  apply: ApplyFn,
+  task: Task,
+  live: Params,
+  fixed: Params,
+  total: Array,
+  axis_name: str | None,
+):
+  """Returns loss(live, model_state, part, key) -> (this part's share, aux)."""
+  still = frozen_norm.frozen_modules(live, fixed)
+
+  def loss_fn(live: Params, model_state: Variables, part: Batch, key: Array):
+    variables = {"params": tree.merge(live, fixed), **model_state}
+    with frozen_norm.inference_mode(still):
+      outputs, model_state = apply(
+        variables,
+        model_inputs(part),
+        train=True,
+        rngs={"dropout": key},
+        mutable=list(model_state),
+        axis_name=axis_name,
+      )
+    sums = {
+      name: jnp.sum(values * part["mask"]) / total
+      for name, values in per_example(task, outputs, part).items()
+    }
+    return sums["loss"], (sums, model_state)
+
+  return loss_fn
 
 
 def _all_sum(values: Any, axis_name: str | None) -> Any:
@@ -158,9 +183,9 @@ def _update(state: TrainState, tx, grads, live, held):
   updates, opt_state = tx.update(
     tree.merge(grads, still), state.opt_state, state.params
   )
-  moved = tree.flatten(live)
-  updates, _ = tree.split(updates, moved.__contains__)
+  updates, _ = tree.split(updates, tree.flatten(live).__contains__)
   updates = jax.tree.map(
     lambda u: (u * state.lr_scale).astype(u.dtype), updates
   )
-  return tree.merge(optax.apply_updates(live, updates), held), opt_state
+  moved: Any = optax.apply_updates(live, updates)
+  return tree.merge(moved, held), opt_state

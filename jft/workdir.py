@@ -61,7 +61,7 @@ def check(workdir: pathlib.Path, config: Any) -> None:
         " it is no jft run; give an empty or a new folder."
       )
     return
-  changed = configs.diff(saved_config(workdir), config.to_dict())
+  changed = configs.diff(saved_facts(workdir)["config"], config.to_dict())
   breaking = {
     name: pair
     for name, pair in changed.items()
@@ -77,8 +77,8 @@ def check(workdir: pathlib.Path, config: Any) -> None:
     )
 
 
-def saved_config(workdir: pathlib.Path) -> dict[str, Any]:
-  """Returns the config that a run's `run.json` holds.
+def saved_facts(workdir: pathlib.Path) -> dict[str, Any]:
+  """Returns what a run's `run.json` holds, its "config" among it.
 
   Raises:
     UserError: if there is none, or the file is no run's.
@@ -90,4 +90,4 @@ def saved_config(workdir: pathlib.Path) -> dict[str, Any]:
   config = saved.get("config") if isinstance(saved, dict) else None
   if not isinstance(config, dict):
     raise UserError(f"{path} holds no config: it is not jft's, or damaged.")
-  return config
+  return saved

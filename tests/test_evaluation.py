@@ -7,7 +7,9 @@ from jft.errors import UserError
 from jft.step import make_eval_step
 
 NET = small.net()
-STEP = evaluation.compile_eval(make_eval_step(NET.apply, tasks.classification()))
+STEP = evaluation.compile_eval(
+  make_eval_step(NET.apply, tasks.classification())
+)
 WHOLE = small.batch(rows=21)
 
 

@@ -16,7 +16,7 @@ LABELS = {"body": {"kernel": "freeze", "bias": "b"}, "head": {"kernel": "h"}}
 
 
 def updates(tx, grads=GRADS, params=PARAMS):
-  out, state = tx.update(grads, tx.init(params), params)
+  out, _state = tx.update(grads, tx.init(params), params)
   return {k: np.asarray(v).tolist() for k, v in tree.flatten(out).items()}
 
 

@@ -126,9 +126,7 @@ def test_one_update_equals_plain_sgd():
   labels = freeze.label(PARAMS, freeze.linear_probe(PARAMS))
   tx = optim.by_label({"head": optax.sgd(0.5)}, labels)
   state = TrainState.create(NET, labels, tx)
-  after, _ = jax.jit(make_train_step(NET.apply, TASK, tx))(
-    state, small.batch()
-  )
+  after, _ = jax.jit(make_train_step(NET.apply, TASK, tx))(state, small.batch())
   batch = small.batch()
   features = np.asarray(NET.apply(NET.variables, batch["image"])["features"])
   logits = features @ np.asarray(PARAMS["head"]["kernel"])

@@ -23,7 +23,7 @@ def test_a_new_run_writes_down_what_it_is(tmp_path):
   assert saved["model"] == {"preset": "x"}
   assert saved["started"].endswith("+00:00")
   assert {"versions", "device", "cores", "xla_flags", "git"} <= set(saved)
-  loaded = config.from_dict(workdir.saved_config(tmp_path / "a" / "b"))
+  loaded = config.from_dict(workdir.saved_facts(tmp_path / "a" / "b")["config"])
   assert (
     config.diff(loaded, config.load("quickstart", ["optim.lr=0.125"])) == {}
   )
@@ -107,4 +107,4 @@ def test_no_run_at_all(tmp_path):
   with pytest.raises(
     UserError, match=r"is no run of jft: it holds no run\.json"
   ):
-    workdir.saved_config(tmp_path)
+    workdir.saved_facts(tmp_path)

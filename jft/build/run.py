@@ -131,11 +131,8 @@ def build(config: Any) -> Run:
   splits = make_splits(config, sources, network.spec)
   per_epoch = splits.train.num_examples / config.train.batch_size
   total = total_steps(config, splits.train.num_examples)
-  tuning = make_tuning(config, network.params, total)
+  tuning, state = make_state(config, network, total)
   task = tasks.classification(label_smoothing=config.task.label_smoothing)
-  state = TrainState.create(
-    network, tuning.labels, tuning.tx(0), seed=config.seed
-  )
   every = config.eval.every_steps or round(
     (config.eval.every_epochs or 1.0) * per_epoch
   )
@@ -155,8 +152,19 @@ def build(config: Any) -> Run:
     else None,
     lr_cut=config.guard.lr_cut,
     max_retries=config.guard.max_retries,
-    facts=_facts(network, tuning, splits),
+    facts={**_facts(network, tuning, splits), "total_steps": total},
   )
+
+
+def make_state(
+  config: Any, network: Net, total: int
+) -> tuple[Tuning, TrainState]:
+  """Returns what is trained in `total` updates, and the first state."""
+  tuning = make_tuning(config, network.params, total)
+  state = TrainState.create(
+    network, tuning.labels, tuning.tx(0), seed=config.seed
+  )
+  return tuning, state
 
 
 def total_steps(config: Any, train_examples: int) -> int:

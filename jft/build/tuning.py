@@ -109,8 +109,8 @@ def _schedule(optim_config: Any, label: str, steps: int) -> optax.Schedule:
   c = optim_config
   if c.warmup_steps >= steps:
     raise UserError(
-      f"optim.warmup_steps={c.warmup_steps} must be below the {steps} steps that"
-      f" {label!r} is trained; train longer or warm up less."
+      f"optim.warmup_steps={c.warmup_steps} must be below the {steps} steps"
+      f" that {label!r} is trained; train longer or warm up less."
     )
   peak = c.lr * (1.0 if label == HEAD else c.backbone_lr_scale)
   common = {"warmup_steps": c.warmup_steps}

@@ -27,10 +27,12 @@ def run(
 ) -> int:
   """Evaluates; returns the exit code."""
   from jft import evaluation, restored
+  from jft.cli import flags
   from jft.errors import UserError
   from jft.finish import by_class
   from jft.writers import to_json
 
+  flags.of_run(args.workdir)
   _, found, state = restored.best(args.workdir)
   split = args.split or list(found.evals)[-1]
   if split not in found.evals:

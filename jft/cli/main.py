@@ -2,7 +2,6 @@
 
 import argparse
 import importlib.metadata
-import os
 import sys
 from collections.abc import Sequence
 
@@ -21,9 +20,6 @@ examples:
 (diverged, not reproduced), 2 something to mend in the command or its input,
 130 interrupted twice.
 """
-_CONV_FLAG = (
-  "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,7 +31,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.print_help()
     return 0
   overrides = [_override(commands[args.command], text) for text in rest]
-  _set_xla_flags()
   try:
     return args.run(args, overrides, ("jft", *argv))
   except (UserError, OSError) as error:
@@ -93,17 +88,6 @@ def _override(parser: argparse.ArgumentParser, text: str) -> str:
   if not (text.startswith("--config.") and parser.get_default("overridable")):
     parser.error(f"unknown argument {text!r}")
   return text.removeprefix("--config.")
-
-
-def _set_xla_flags() -> None:
-  """On CPU, computes convolutions with the faster library, unless told.
-
-  Bitwise stable from run to run; recorded in run.json. The flag belongs to the
-  0.10 releases of jaxlib, and XLA stops at a flag it does not know.
-  """
-  known = importlib.metadata.version("jaxlib").startswith("0.10.")
-  if known and "XLA_FLAGS" not in os.environ:
-    os.environ["XLA_FLAGS"] = _CONV_FLAG
 
 
 if __name__ == "__main__":

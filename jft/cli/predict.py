@@ -43,6 +43,7 @@ def run(
 ) -> int:
   """Predicts; returns the exit code."""
   from jft import atomic, predictions
+  from jft.cli import flags
   from jft.errors import UserError
   from jft.writers import to_json
 
@@ -53,6 +54,7 @@ def run(
     )
   if args.output and not pathlib.Path(args.output).parent.is_dir():
     raise UserError(f"--output={args.output}: there is no such folder.")
+  flags.of_run(args.workdir)
   rows, skipped = predictions.predict_files(
     args.workdir, args.files, on_error=args.on_error
   )

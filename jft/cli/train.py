@@ -36,10 +36,13 @@ def run(
   from rich.console import Console
 
   from jft import config, loop
+  from jft.cli import flags
   from jft.writers import to_json
 
+  loaded = config.load(args.config, overrides)
+  flags.for_config(loaded)
   summary = loop.fit(
-    config.load(args.config, overrides),
+    loaded,
     args.workdir,
     command=command,
     console=Console(stderr=True) if args.json else None,

@@ -154,7 +154,13 @@ def table(
     state = jax.eval_shape(transform.init, part) if transform else ()
     size = tree.count(part)
     rows.append(
-      Row(value, len(jax.tree.leaves(part)), size, tree.nbytes(state), 100 * size / total)
+      Row(
+        value,
+        len(jax.tree.leaves(part)),
+        size,
+        tree.nbytes(state),
+        100 * size / total,
+      )
     )
   return rows
 
