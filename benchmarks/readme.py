@@ -40,9 +40,10 @@ def spread(values: list[float]) -> str:
 def row(name: str, found: dict) -> str:
   runs = found["runs"]
   accuracy = spread([run["metrics"]["test/accuracy"] for run in runs])
-  secs = statistics.median(run["wall_secs"] for run in runs)
+  secs = sorted(run["wall_secs"] for run in runs)
   return (
-    f"| {TITLES[name]} | {accuracy} | {len(runs)} | {secs:.0f} s |"
+    f"| {TITLES[name]} | {accuracy} | {len(runs)} | {secs[0]:.0f} to"
+    f" {secs[-1]:.0f} s |"
     f" {found['hardware']} |"
   )
 

@@ -88,18 +88,20 @@ def make_splits(
     "process_index": jax.process_index(),
     "process_count": jax.process_count(),
     "prefetch": c.prefetch,
-    "bucket_count": c.buckets,
   }
   train = data.batches(
     sources["train"],
     config.train.batch_size,
     encode,
     seed=config.seed,
+    bucket_count=c.buckets,
     **processes,
   )
+  # Every split pads to training's lengths, so that all share their programs.
+  lengths = train.buckets and sorted({*train.buckets, c.max_length})
   evals = {
     split: data.eval_batches(
-      source, config.eval.batch_size, encode, **processes
+      source, config.eval.batch_size, encode, lengths=lengths, **processes
     )
     for split, source in sources.items()
     if split != "train"
