@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Generator
 
 import jax
@@ -170,7 +169,7 @@ def make_state(
 def total_steps(config: Any, train_examples: int) -> int:
   """Returns how many updates a run makes."""
   per_epoch = train_examples / config.train.batch_size
-  return config.train.steps or math.ceil(config.train.epochs * per_epoch)
+  return config.train.steps or max(1, round(config.train.epochs * per_epoch))
 
 
 def load_net(config: Any, num_classes: int) -> Net:
