@@ -1,7 +1,6 @@
 """A pretrained network as a record of pure functions and arrays."""
 
 import dataclasses
-import pathlib
 import re
 
 import jax
@@ -13,39 +12,8 @@ from jft.families import Family
 from jft.pretrained import adapt, formats, hub
 from jft.pretrained.formats.lazy import shape_of
 from jft.pretrained.report import Report, Row
+from jft.spec import Spec, image_facts
 from jft.typing import Any, ApplyFn, Key, Mapping, Params, Rules, Variables
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-@dataclasses.dataclass(frozen=True)
-class Spec:
-  """What a network is and what it expects.
-
-  Attributes:
-    family: such as "resnet"; kind: "image" or "text".
-    preset: the architecture's name, "" if it has none.
-    config: the family's config record.
-    num_classes: outputs of the head, None without one.
-    label_names: of the head's classes, () if unknown.
-    image_size, mean, std: images: side in pixels and normalisation of [0, 1].
-    tokenizer: text: its file.
-    source: what was loaded, "" for random weights; sha256: of the weights.
-  """
-
-  family: str
-  kind: str
-  preset: str
-  config: Any
-  num_classes: int | None
-  label_names: tuple[str, ...] = ()
-  image_size: int = 0
-  mean: tuple[float, ...] = ()
-  std: tuple[float, ...] = ()
-  tokenizer: pathlib.Path | None = None
-  source: str = ""
-  sha256: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +96,8 @@ def load_pretrained(
     reinit=reinit,
   )
   variables = jax.tree.map(jnp.asarray, tree.unflatten(flat))
-  spec = _spec(located, family, config, classes, reinit)
+  fresh_head = bool(reinit)
+  spec = spec_of(located, family, config, classes, fresh_head=fresh_head)
   return Net(linen_apply(module), variables, spec, report)
 
 
@@ -172,7 +141,7 @@ def init(arch: str, *, num_classes: int, key: Key, **options: Any) -> Net:
     arch,
     config,
     num_classes,
-    **_image_spec({}, config),
+    **image_facts({}, config),
   )
   return Net(linen_apply(module), tree.unflatten(flat), spec, Report(rows))
 
@@ -288,38 +257,3 @@ def _initial(family, module, config, target, reinit, key) -> dict[str, Any]:
     return {name: flat[name] for name in wanted}
 
   return jax.jit(draw)(key)
-
-
-def _spec(located, family, config, num_classes, reinit) -> Spec:
-  kept = located.config.get("label_names") or [
-    name
-    for _, name in sorted(
-      (int(i), name) for i, name in located.config.get("id2label", {}).items()
-    )
-  ]
-  known = {c: name for name, c in family.presets.items()}
-  return Spec(
-    family.name,
-    family.kind,
-    known.get(config, ""),
-    config,
-    num_classes,
-    label_names=() if reinit or len(kept) != num_classes else tuple(kept),
-    tokenizer=located.tokenizer,
-    source=located.source,
-    sha256=located.sha256,
-    **(_image_spec(located.config, config) if family.kind == "image" else {}),
-  )
-
-
-def _image_spec(found: Mapping[str, Any], config: Any) -> dict[str, Any]:
-  if not hasattr(config, "in_channels"):
-    return {}
-  rgb = config.in_channels == 3
-  return {
-    "image_size": found.get(
-      "image_size", 224 if config.stem == "imagenet" else 32
-    ),
-    "mean": tuple(found.get("mean", IMAGENET_MEAN if rgb else (0.5,))),
-    "std": tuple(found.get("std", IMAGENET_STD if rgb else (0.5,))),
-  }

@@ -45,6 +45,7 @@ FLOORS = {
   "jft.families": 3,
   "jft.interrupt": 3,
   "jft.net": 3,
+  "jft.spec": 3,
   "jft.parallel": 3,
   "jft.progress": 3,
   "jft.state": 3,

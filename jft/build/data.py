@@ -10,7 +10,7 @@ import jax
 from jft import data
 from jft.data import EvalBatches, Source, TrainBatches
 from jft.errors import UserError, did_you_mean
-from jft.net import Spec
+from jft.spec import Spec
 from jft.typing import Any, Callable, Mapping, Sequence
 
 KINDS = ("sklearn", "tfds", "idx", "folder", "csv", "jsonl")

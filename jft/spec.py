@@ -1,0 +1,96 @@
+"""What a network is and what it expects of its inputs."""
+
+import dataclasses
+import pathlib
+
+from jft.families import Family
+from jft.pretrained.hub import Located
+from jft.typing import Any, Mapping
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+  """What a network is and what it expects.
+
+  Attributes:
+    family: such as "resnet"; kind: "image" or "text".
+    preset: the architecture's name, "" if it has none.
+    config: the family's config record.
+    num_classes: outputs of the head, None without one.
+    label_names: of the head's classes, () if unknown.
+    image_size, mean, std: images: side in pixels and normalisation of [0, 1].
+    tokenizer: text: its file.
+    source: what was loaded, "" for random weights; sha256: of the weights.
+  """
+
+  family: str
+  kind: str
+  preset: str
+  config: Any
+  num_classes: int | None
+  label_names: tuple[str, ...] = ()
+  image_size: int = 0
+  mean: tuple[float, ...] = ()
+  std: tuple[float, ...] = ()
+  tokenizer: pathlib.Path | None = None
+  source: str = ""
+  sha256: str = ""
+
+
+def spec_of(
+  located: Located,
+  family: Family,
+  config: Any,
+  num_classes: int | None,
+  *,
+  fresh_head: bool,
+) -> Spec:
+  """Returns the spec of what was loaded, by the source's own config.
+
+  Args:
+    located: the source.
+    family, config: its architecture.
+    num_classes: of the head, None without one.
+    fresh_head: the head is new, so the source's class names do not fit it.
+  """
+  kept = located.config.get("label_names") or [
+    name
+    for _, name in sorted(
+      (int(i), name) for i, name in located.config.get("id2label", {}).items()
+    )
+  ]
+  known = {c: name for name, c in family.presets.items()}
+  return Spec(
+    family.name,
+    family.kind,
+    known.get(config, ""),
+    config,
+    num_classes,
+    label_names=() if fresh_head or len(kept) != num_classes else tuple(kept),
+    tokenizer=located.tokenizer,
+    source=located.source,
+    sha256=located.sha256,
+    **(image_facts(located.config, config)),
+  )
+
+
+def image_facts(found: Mapping[str, Any], config: Any) -> dict[str, Any]:
+  """Returns an image model's size, mean and std; nothing for another's.
+
+  Args:
+    found: the source's config.json, which may give them.
+    config: the family's; says the channels and the stem.
+  """
+  if not hasattr(config, "in_channels"):
+    return {}
+  rgb = config.in_channels == 3
+  return {
+    "image_size": found.get(
+      "image_size", 224 if config.stem == "imagenet" else 32
+    ),
+    "mean": tuple(found.get("mean", IMAGENET_MEAN if rgb else (0.5,))),
+    "std": tuple(found.get("std", IMAGENET_STD if rgb else (0.5,))),
+  }
