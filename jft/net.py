@@ -12,7 +12,7 @@ from jft.families import Family
 from jft.pretrained import adapt, formats, hub
 from jft.pretrained.formats.lazy import shape_of
 from jft.pretrained.report import Report, Row
-from jft.spec import Spec, image_facts
+from jft.spec import Spec, image_facts, spec_of
 from jft.typing import Any, ApplyFn, Key, Mapping, Params, Rules, Variables
 
 
