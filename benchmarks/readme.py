@@ -24,6 +24,9 @@ def main() -> None:
     "|---|---|---|---|---|",
     *(row(name, recipes[name]) for name in TITLES if name in recipes),
     "",
+    "Wall times include compilation and are of a machine that did other work at"
+    " the same time.",
+    "",
     *commands(recipes),
     *margin(recipes),
     *sst2(recipes),
@@ -74,14 +77,15 @@ def sst2(recipes: dict) -> list[str]:
   if "sst2" not in recipes:
     return []
   runs = recipes["sst2"]["runs"]
-  epochs = zip(
-    *([row["val/accuracy"] for row in run["validation"]] for run in runs),
-    strict=True,
-  )
+  evaluations = zip(*(run["validation"] for run in runs), strict=True)
   shown = "; ".join(
-    f"epoch {i}: {spread(list(values))}" for i, values in enumerate(epochs, 1)
+    f"step {rows[0]['step']}: {spread([row['val/accuracy'] for row in rows])}"
+    for rows in evaluations
   )
-  return [f"SST-2's dev.tsv, {len(runs)} seeds: {shown}.", ""]
+  return [
+    f"SST-2's dev.tsv, {len(runs)} seeds (216 steps are an epoch): {shown}.",
+    "",
+  ]
 
 
 def overhead() -> list[str]:
