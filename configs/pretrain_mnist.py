@@ -25,7 +25,7 @@ def get_config():
   c.optim.warmup_steps = 60
   c.optim.weight_decay = 0.05
   c.optim.clip_norm = 1.0
-  c.train.epochs = 15.0
+  c.train.steps = 990  # 15 epochs.
   c.train.batch_size = 128
   c.eval.every_epochs = 3.0
   c.log.every_steps = 20
