@@ -9,6 +9,7 @@ import functools
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jft import tasks
 from jft.errors import UserError
@@ -83,7 +84,7 @@ def predict(
   """Runs a compiled eval step over all batches.
 
   Args:
-    step: `compile_eval(make_eval_step(apply, task))`, or of
+    step: `jax.jit(make_eval_step(apply, task))`, or of
       `make_predict_step(apply)` for batches without labels.
     variables: params and collections.
     batches: every example once; `mask` is 0 on padding.
@@ -91,10 +92,12 @@ def predict(
   Raises:
     UserError: if the batches hold no example.
   """
+  mesh = data_mesh(jax.local_devices())
+  variables = replicate(variables, mesh)
   pending = []
   for batch in batches:
     # Results stay on the device until all batches are under way.
-    pending.append((batch, step(variables, batch)))
+    pending.append((batch, step(variables, _place(batch, mesh))))
   rows = [_real_rows(batch, jax.device_get(out)) for batch, out in pending]
   if not rows or not sum(len(row["id"]) for row in rows):
     raise UserError("evaluation got no example: the split is empty.")
@@ -106,18 +109,12 @@ def predict(
   )
 
 
-def compile_eval(step: Callable[..., dict[str, jax.Array]]) -> Callable:
-  """Compiles an eval step; batches are cut over all local devices."""
-  mesh = data_mesh(jax.local_devices())
-  compiled = jax.jit(step)
-
-  def run(variables: Variables, batch: Batch) -> dict[str, jax.Array]:
-    rows = len(batch["mask"])
-    if len(mesh.devices.flat) > 1 and rows % mesh.devices.size == 0:
-      return compiled(replicate(variables, mesh), shard_batch(batch, mesh))
-    return compiled(variables, batch)
-
-  return run
+def _place(batch: Batch, mesh: Mesh) -> Batch:
+  """Cuts a batch over the devices; one that does not divide stays whole."""
+  devices = mesh.devices.size
+  if devices == 1 or len(batch["mask"]) % devices:
+    return batch
+  return shard_batch(batch, mesh)
 
 
 def _real_rows(batch: Batch, out: dict[str, np.ndarray]) -> dict:

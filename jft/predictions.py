@@ -2,6 +2,7 @@
 
 import pathlib
 
+import jax
 import numpy as np
 
 from jft import data, evaluation, restored
@@ -41,7 +42,7 @@ def predict_files(
     make_encode(config, network.spec),
   )
   seen = evaluation.predict(
-    evaluation.compile_eval(make_predict_step(network.apply)),
+    jax.jit(make_predict_step(network.apply)),
     state.variables,
     batches,
   )

@@ -1,3 +1,4 @@
+import jax
 import numpy as np
 import pytest
 
@@ -7,9 +8,7 @@ from jft.errors import UserError
 from jft.step import make_eval_step
 
 NET = small.net()
-STEP = evaluation.compile_eval(
-  make_eval_step(NET.apply, tasks.classification())
-)
+STEP = jax.jit(make_eval_step(NET.apply, tasks.classification()))
 WHOLE = small.batch(rows=21)
 
 

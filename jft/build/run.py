@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import jax
 
-from jft import evaluation, net, parallel, rng, tasks, tree
+from jft import net, parallel, rng, tasks, tree
 from jft.build.check import check
 from jft.build.data import Splits, make_sources, make_splits
 from jft.build.tuning import Tuning, make_tuning
@@ -140,7 +140,7 @@ def build(config: Any) -> Run:
     tuning=tuning,
     state=state,
     steps=_steps(config, network, task, tuning),
-    eval_step=evaluation.compile_eval(make_eval_step(network.apply, task)),
+    eval_step=jax.jit(make_eval_step(network.apply, task)),
     splits=splits,
     total_steps=total,
     eval_every=max(1, min(every, total)),
