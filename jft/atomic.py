@@ -26,14 +26,32 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     os.replace(partial, path)
   finally:
     partial.unlink(missing_ok=True)
-  folder = os.open(path.parent, os.O_RDONLY)
-  try:
-    os.fsync(folder)  # The rename itself must survive a crash too.
-  finally:
-    os.close(folder)
+  _sync(path.parent)  # The rename itself must survive a crash too.
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
   """Writes a whole file at once; see `replacing`."""
   with replacing(path) as file:
     file.write(data)
+
+
+def sync_all(folder: str | os.PathLike[str]) -> None:
+  """Waits until a folder, and all that is in it, is on the disk itself.
+
+  Args:
+    folder: on a local disk; an object store's, with "://", is there already.
+  """
+  if "://" in os.fspath(folder):
+    return
+  for parent, _, names in os.walk(folder):
+    for name in names:
+      _sync(os.path.join(parent, name))
+    _sync(parent)
+
+
+def _sync(path: str | os.PathLike[str]) -> None:
+  opened = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(opened)
+  finally:
+    os.close(opened)

@@ -9,27 +9,24 @@ import copy
 import dataclasses
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import jax
 import numpy as np
 
 from jft import hosts, leaves
+from jft.disk.catalog import Catalog, DamagedCheckpointError
 from jft.disk.frozen import FrozenStore
-from jft.disk.marks import Marks
 from jft.disk.record import Record, json_copy, numbers
 from jft.disk.reporting import user_errors
 from jft.disk.retention import Keep
-from jft.disk.steps import StepStore
 from jft.errors import UserError
 from jft.state import TrainState
 
+__all__ = ["Checkpointer", "DamagedCheckpointError"]
+
 _log = logging.getLogger(__name__)
-
-
-class DamagedCheckpointError(UserError):
-  """A checkpoint whose files are not what was written."""
 
 
 class Checkpointer:
@@ -46,6 +43,7 @@ class Checkpointer:
       where it is not finite, is never best; of equals the earlier is better.
     mode: "max" or "min", whichever is better.
     async_: write in the background; False makes `save` wait for the disk.
+    read_only: only look; safe while another process writes.
 
   Raises:
     UserError: if an argument or the folder cannot be used.
@@ -60,14 +58,19 @@ class Checkpointer:
     best: str | None = "val/accuracy",
     mode: str = "max",
     async_: bool = True,
+    read_only: bool = False,
   ):
     self._best = best
     self._async = async_
-    self._keep = Keep(keep_last, keep_best, mode)
-    self._store = StepStore(directory, self._kept)
-    self._path = self._store.directory
+    self._writes = not read_only
+    keep = Keep(keep_last, keep_best, mode)
+    self._catalog = Catalog(
+      os.fspath(directory), keep, best, read_only=read_only
+    )
+    self._path, self._marks = self._catalog.path, self._catalog.marks
+    self._store = self._catalog.store
     self._frozen = FrozenStore(self._path / "frozen")
-    self._marks = Marks(self._path)
+    self._lost: dict[int, str] = {}
 
   def save(
     self,
@@ -106,7 +109,7 @@ class Checkpointer:
       leaves=leaves.describe(state),
       extra=json_copy(extra),
     )
-    new = not self._is_repeat(record)
+    new = not self._catalog.is_repeat(record)
     if new:
       with user_errors("write the frozen weights", self._path):
         name = self._frozen.put(state.frozen)
@@ -131,56 +134,68 @@ class Checkpointer:
       UserError: if there is no such step, it is damaged, or it does not fit.
     """
     self.wait()
-    record = self._fitting(step, state)
+    record = self._catalog.fitting(step, leaves.describe(state))
     target = _thawed(state)
     try:
       arrays = self._store.read(step, leaves.targets(target))
     except Exception as error:
-      raise self._damaged(step, str(error)) from error
+      raise self._catalog.damaged(step, str(error)) from error
     frozen = self._frozen.get(record.frozen, state.frozen)
     return dataclasses.replace(leaves.rebuild(target, arrays), frozen=frozen)
 
   def restore_or(self, state: TrainState) -> TrainState:
     """Returns the newest intact checkpoint, or `state` where there is none.
 
-    Damaged newer ones are renamed to `damaged-<step>`, with a warning.
+    Damaged newer ones are renamed to `damaged-<step>`, with a warning; see
+    `lost`. After a roll-back that no save followed, the state is that of the
+    new attempt, and `read_extra` of its step what the roll-back was given.
 
     Raises:
       UserError: if there are checkpoints and none is intact, or the newest
         intact one does not fit `state`.
     """
     self.wait()
-    damaged: dict[int, DamagedCheckpointError] = {}
-    for step in reversed(self.all_steps()):
-      try:
-        restored = self.restore(step, state)
-      except DamagedCheckpointError as error:
-        damaged[step] = error
-        continue
-      for other, error in damaged.items():
-        path = self._store.set_aside(other)
-        _log.warning("%s; moved to %s, going on from %d", error, path, step)
-      return restored
-    if damaged:
-      raise UserError(
-        f"no checkpoint in {self._path} is intact:\n"
-        + "\n".join(map(str, damaged.values()))
-        + "\nDelete them to begin again."
-      )
-    return state
+    back = self._marks.rollback
+    if back and self._writes:
+      # A roll-back that was cut off had still to delete these.
+      self._catalog.delete_after(back.step, back.attempt)
+    if not self.all_steps():
+      return state
+    step, restored = self._newest_intact(reversed(self.all_steps()), state)
+    if back and back.step == step:
+      return _as_attempt(restored, back.attempt)
+    return restored
 
   def restore_best(self, state: TrainState) -> TrainState:
-    """Returns the state of `best_step`; see `restore`."""
-    step = self.best_step
-    if step is None:
+    """Returns the state of `best_step`, or of the best that is intact.
+
+    Raises:
+      UserError: if there is none, or it does not fit `state`.
+    """
+    self.wait()
+    ranked = self._catalog.ranked()
+    if not ranked:
       raise UserError(
         f"no checkpoint in {self._path} has a finite {self._best!r}; give it to"
         " save(state, metrics=...), or take the newest with restore_or(state)."
       )
-    return self.restore(step, state)
+    return self._newest_intact(iter(ranked), state)[1]
 
-  def rollback_to(self, step: int, state: TrainState) -> TrainState:
+  def rollback_to(
+    self,
+    step: int,
+    state: TrainState,
+    extra: Mapping[str, Any] | None = None,
+  ) -> TrainState:
     """Deletes all later steps, then restores `step` for another attempt.
+
+    A process that is killed after this goes on with that attempt, too.
+
+    Args:
+      step: one of `all_steps()`.
+      state: as for `restore`.
+      extra: the host's side of the run as it goes on from here; what
+        `read_extra(step)` returns from now on, the step's own if None.
 
     Returns:
       The state of `step`, with an `attempt` that was never used before.
@@ -189,31 +204,28 @@ class Checkpointer:
       UserError: as `restore`; nothing was deleted then.
     """
     self.wait()
-    self._fitting(step, state)
-    records = filter(None, self._store.records.values())
-    used = max(record.attempt for record in records)
-    attempt = 1 + max(used, int(state.attempt), self._marks.attempt)
-    self._marks.roll_back(step, attempt)
-    for later in reversed(self.all_steps()):
-      if later > step:
-        self._store.delete(later)
-    restored = self.restore(step, state)
-    value = np.asarray(attempt, restored.attempt.dtype)
-    placed = jax.device_put(value, restored.attempt.sharding)
-    return dataclasses.replace(restored, attempt=placed)
+    record = self._catalog.fitting(step, leaves.describe(state))
+    attempt = self._catalog.attempt_after(int(state.attempt))
+    kept = record.extra if extra is None else json_copy(extra)
+    self._marks.roll_back(step, attempt, kept)
+    self._catalog.delete_after(step)
+    return _as_attempt(self.restore(step, state), attempt)
 
   def mark_good(self, step: int) -> None:
     """Says that a saved step's numbers were seen to be finite."""
-    self._record(step)
+    self._catalog.record(step)  # Raises if there is none.
     self._marks.add_good(step, self.all_steps())
 
   def metrics(self, step: int) -> dict[str, float]:
     """Returns the metrics saved with a step."""
-    return dict(self._record(step).metrics)
+    return dict(self._catalog.record(step).metrics)
 
   def read_extra(self, step: int) -> dict[str, Any]:
     """Returns what was given to `save` as `extra`, {} if nothing was."""
-    return copy.deepcopy(self._record(step).extra)
+    record, back = self._catalog.record(step), self._marks.rollback
+    if back and back.step == step:
+      return copy.deepcopy(dict(back.extra))
+    return copy.deepcopy(record.extra)
 
   def all_steps(self) -> list[int]:
     """Returns the kept steps, oldest first, with one that is being written."""
@@ -222,18 +234,22 @@ class Checkpointer:
   @property
   def latest_step(self) -> int | None:
     """The newest step, or None."""
-    return max(self.all_steps(), default=None)
+    return self._catalog.latest
 
   @property
   def best_step(self) -> int | None:
     """The step with the best finite metric, or None."""
-    ranked = self._keep.ranked(self._scores(self.all_steps()))
-    return ranked[0] if ranked else None
+    return next(iter(self._catalog.ranked()), None)
 
   @property
   def good_step(self) -> int | None:
     """The newest step called good, or None."""
-    return max(self._marks.good.intersection(self.all_steps()), default=None)
+    return self._catalog.good
+
+  @property
+  def lost(self) -> dict[int, str]:
+    """The steps that were found damaged since this was opened: {step: why}."""
+    return dict(self._lost)
 
   def wait(self) -> None:
     """Waits until the save in the background is on disk.
@@ -250,7 +266,7 @@ class Checkpointer:
       self.wait()
       self._store.reload()
       records = self._store.records.values()
-      if all(records):
+      if all(records) and self._writes:
         self._frozen.prune({record.frozen for record in records if record})
     finally:
       self._store.close()
@@ -267,64 +283,36 @@ class Checkpointer:
       # What stopped the run matters more; this is told all the same.
       _log.error("%s", error)
 
-  def _kept(self, steps: Sequence[int]) -> set[int]:
-    return self._keep.kept(self._scores(steps), self._marks.good)
-
-  def _scores(self, steps: Sequence[int]) -> dict[int, float | None]:
-    records = {step: self._store.records.get(step) for step in steps}
-    return {
-      step: record.metrics.get(self._best or "") if record else None
-      for step, record in records.items()
-    }
-
-  def _is_repeat(self, record: Record) -> bool:
-    latest = self.latest_step
-    if latest is None or record.step > latest:
-      return False
-    old = self._store.records.get(latest)
-    if old and record.repeats(old):
-      return True
+  def _newest_intact(
+    self, steps: Iterator[int], state: TrainState
+  ) -> tuple[int, TrainState]:
+    """Restores the first intact step; sets the damaged ones before it aside."""
+    damaged: dict[int, DamagedCheckpointError] = {}
+    for step in steps:
+      try:
+        restored = self.restore(step, state)
+      except DamagedCheckpointError as error:
+        damaged[step] = error
+        continue
+      for other, error in damaged.items():
+        self._lost[other] = str(error)
+        place = "left as it is"
+        if self._writes:
+          place = f"moved to {self._store.set_aside(other)}"
+        _log.warning("%s; %s, going on from %d", error, place, step)
+      return step, restored
     raise UserError(
-      f"cannot save step {record.step} (attempt {record.attempt}):"
-      f" {self._path} holds step {latest} already. Begin with"
-      " restore_or(state), go back with rollback_to(step, state), or use"
-      " another folder."
-    )
-
-  def _record(self, step: int) -> Record:
-    if step not in self.all_steps():
-      raise UserError(
-        f"no checkpoint of step {step} in {self._path}; there are"
-        f" {self.all_steps() or 'none'}."
-      )
-    record = self._store.records.get(step)
-    if record is None:
-      raise self._damaged(step, "its record cannot be read")
-    return record
-
-  def _fitting(self, step: int, state: TrainState) -> Record:
-    """Returns the record of a step that is intact and of this structure."""
-    record = self._record(step)
-    problems = self._store.problems(step)
-    # All processes must go the same way; the files are shared.
-    if hosts.agreed(bool(problems)):
-      raise self._damaged(step, "; ".join(problems[:3]))
-    rows = leaves.difference(record.leaves, leaves.describe(state))
-    if rows:
-      raise UserError(
-        f"checkpoint {step} in {self._path} does not fit this state, {rows}\n"
-        "Build the state with the model, the labels and the optimizer of that"
-        " run (see its run.json), or use another folder."
-      )
-    return record
-
-  def _damaged(self, step: int, reason: str) -> DamagedCheckpointError:
-    path = self._path / str(step)
-    return DamagedCheckpointError(
-      f"checkpoint {step} is damaged: {reason} (delete {path}, or go back to"
-      f" another of {self.all_steps()})"
+      f"no checkpoint in {self._path} is intact:\n"
+      + "\n".join(map(str, damaged.values()))
+      + "\nDelete them to begin again."
     )
 
 
 def _thawed(state: TrainState) -> TrainState:
   return dataclasses.replace(state, frozen={})
+
+
+def _as_attempt(state: TrainState, attempt: int) -> TrainState:
+  value = np.asarray(attempt, state.attempt.dtype)
+  placed = jax.device_put(value, state.attempt.sharding)
+  return dataclasses.replace(state, attempt=placed)

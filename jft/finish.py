@@ -1,8 +1,6 @@
 """The end of a run: the best state restored and proven, then reported."""
 
 import math
-import pathlib
-import time
 
 import numpy as np
 
@@ -24,19 +22,17 @@ def finish(
   state: Any,
   record: Any,
   status: str,
-  workdir: pathlib.Path,
 ) -> dict[str, Any]:
   """Writes `summary.json`, the curves and the report.
 
-  A run that has ended goes back to its best checkpoint first and evaluates it
-  again; an interrupted one is only written down.
+  A run that has ended, well or not, goes back to its best checkpoint first and
+  evaluates it again; an interrupted one is only written down.
 
   Args:
     session: the run and its writers.
     state: the last state.
     record: the host's record at that state.
     status: "completed", "early_stopped", "interrupted" or "diverged".
-    workdir: where to.
 
   Returns:
     What was written to `summary.json`.
@@ -44,19 +40,22 @@ def finish(
   Raises:
     NotReproduced: if the best checkpoint's metric cannot be reproduced.
   """
-  run, last_step = session.run, int(state.step)
-  metrics, details = {}, None
-  if status in ("completed", "early_stopped"):
-    state = session.checkpointer.restore_best(state)
-    metrics, details = _measure(run, state, record)
+  ckpt, workdir, last_step = (
+    session.checkpointer,
+    session.workdir,
+    int(state.step),
+  )
+  metrics, details, best_step = {}, None, record.best.step
+  if status != "interrupted" and ckpt.best_step is not None:
+    state = ckpt.restore_best(state)
+    best_step = int(state.step)
+    metrics, details = _measure(session, state)
   summary: dict[str, Any] = {
     "status": status,
     "step": last_step,
-    "best_step": record.best.step,
+    "best_step": best_step,
     "metrics": metrics,
-    "wall_secs": round(
-      record.wall_secs + time.monotonic() - session.started, 2
-    ),
+    "wall_secs": round(record.wall_secs + session.elapsed_secs, 2),
     "params_trainable": tree.count(state.params),
     "params_total": tree.count(state.params) + tree.count(state.frozen),
     "incidents": list(record.incidents),
@@ -78,19 +77,21 @@ def by_class(
   return classification_report(label, seen.logits.argmax(-1), label_names)
 
 
-def _measure(run: Any, state: Any, record: Any) -> tuple[dict, dict]:
+def _measure(session: Any, state: Any) -> tuple[dict, dict]:
   """Evaluates every held-out split once more with the restored state."""
+  run, step = session.run, int(state.step)
   metrics: dict[str, float] = {}
   details: dict[str, Any] = {}
   for split, batches in run.evals.items():
     seen = evaluation.predict(run.eval_step, state.variables, batches)
     metrics |= {f"{split}/{name}": v for name, v in seen.means.items()}
     details = {"split": split, **by_class(seen, run.label_names)}
-  got, saved = metrics[run.stop.metric], record.best.value
+  got = metrics[run.stop.metric]
+  saved = session.checkpointer.metrics(step)[run.stop.metric]
   if not math.isclose(got, saved, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
     raise NotReproduced(
-      f"the checkpoint of step {record.best.step} was saved with"
-      f" {run.stop.metric} {saved:.6f} and gives {got:.6f} after the restore:"
-      " the data, the code or the machine has changed since."
+      f"the checkpoint of step {step} was saved with {run.stop.metric}"
+      f" {saved:.6f} and gives {got:.6f} after the restore: the data, the code"
+      " or the machine has changed since."
     )
   return metrics, details

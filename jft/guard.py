@@ -32,13 +32,25 @@ class Guard:
 
 @dataclasses.dataclass(frozen=True)
 class Incident:
-  """The first bad step: which update, why, and its numbers."""
+  """The first bad step: which update, why, and its numbers.
+
+  Attributes:
+    step: the update.
+    reason: "not finite", "spike" or "state not finite".
+    loss, grad_norm: of that update.
+    median: of the good losses before it, None without any.
+    leaf: the first leaf that was not finite: its name, or its index in
+      `blame.names`; None where the loss alone is bad.
+    ids: of the examples of that update.
+  """
 
   step: int
   reason: str
   loss: float
   grad_norm: float
   median: float | None
+  leaf: str | int | None = None
+  ids: tuple[int, ...] = ()
 
 
 def first_incident(

@@ -5,11 +5,12 @@ import itertools
 import time
 
 import jax
+import numpy as np
 
-from jft import guard, stopping
+from jft import blame, guard, stopping, trace
 from jft.build import Run
-from jft.typing import Any, Mapping
-from jft.writers import MetricsWriter
+from jft.session import Session
+from jft.typing import Any, Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +53,18 @@ def lr_scale(run: Run, record: Record) -> float:
   return run.lr_cut ** len(record.incidents)
 
 
+@dataclasses.dataclass(frozen=True)
+class Pending:
+  """What an update left on the device: its metrics and sample ids."""
+
+  step: int
+  metrics: Mapping[str, jax.Array]
+  ids: jax.Array
+
+
 def log(
-  run: Run,
-  writer: MetricsWriter,
-  ready: list[tuple[int, Any]],
+  session: Session,
+  ready: Sequence[Pending],
   record: Record,
   attempt: int,
   since: float,
@@ -63,9 +72,8 @@ def log(
   """Writes the metrics of some steps and looks for a divergence in them.
 
   Args:
-    run: says how often, and what counts as diverged.
-    writer: gets the means of every window of `run.log_every` steps.
-    ready: (step, metrics on the device) in order.
+    session: the run, and where its lines go.
+    ready: in order.
     record: before these steps.
     attempt: of the state.
     since: `time.monotonic()` when the first of them began.
@@ -75,11 +83,51 @@ def log(
   """
   if not ready:
     return record, None
-  scale = lr_scale(run, record)
-  steps = [step for step, _ in ready]
-  values = jax.device_get([metrics for _, metrics in ready])
+  run = session.run
+  steps = [pending.step for pending in ready]
+  values = jax.device_get([dict(pending.metrics) for pending in ready])
+  ids = jax.device_get([trace.on_host(pending.ids) for pending in ready])
+  leaf = [int(value.pop("bad_leaf", blame.NOBODY)) for value in values]
   rate = len(ready) * run.batch_size / max(time.monotonic() - since, 1e-9)
-  # Windows end at multiples of log_every, wherever evaluations fall.
+  scale = lr_scale(run, record)
+  _write_windows(session, steps, values, attempt, scale, rate)
+  rows = [
+    (step, value["loss"], value["grad_norm"])
+    for step, value in zip(steps, values, strict=True)
+  ]
+  session.trace.updates(
+    attempt, [(*row, sample) for row, sample in zip(rows, ids, strict=True)]
+  )
+  numbers = [(step, float(loss), float(norm)) for step, loss, norm in rows]
+  if run.guard and (
+    found := guard.first_incident(run.guard, record.losses, numbers)
+  ):
+    at = steps.index(found.step)
+    return record, dataclasses.replace(
+      found,
+      leaf=None if leaf[at] == blame.NOBODY else leaf[at],
+      ids=tuple(np.ravel(ids[at]).tolist()),
+    )
+  losses = (*record.losses, *(loss for _, loss, _ in numbers))
+  window = run.guard.window if run.guard else 0
+  return dataclasses.replace(
+    record, losses=losses[len(losses) - window :]
+  ), None
+
+
+def _write_windows(
+  session: Session,
+  steps: Sequence[int],
+  values: Sequence[Mapping[str, Any]],
+  attempt: int,
+  scale: float,
+  rate: float,
+) -> None:
+  """Writes means over windows that end at multiples of `log_every`.
+
+  So they do wherever evaluations fall.
+  """
+  run = session.run
   for _, window in itertools.groupby(
     zip(steps, values, strict=True), lambda row: (row[0] - 1) // run.log_every
   ):
@@ -90,19 +138,6 @@ def log(
       for name in values[0]
     }
     rates = {name: lr * scale for name, lr in run.lr_at(last - 1).items()}
-    writer.write(
+    session.writer.write(
       last, attempt, {**means, **rates, "train/examples_per_sec": rate}
     )
-  losses = [float(value["loss"]) for value in values]
-  norms = [float(value["grad_norm"]) for value in values]
-  if run.guard and (
-    found := guard.first_incident(
-      run.guard, record.losses, list(zip(steps, losses, norms, strict=True))
-    )
-  ):
-    return record, found
-  losses = (*record.losses, *losses)
-  window = run.guard.window if run.guard else 0
-  return dataclasses.replace(
-    record, losses=losses[len(losses) - window :]
-  ), None

@@ -13,17 +13,22 @@ import time
 import jax
 import jax.numpy as jnp
 
-from jft import build, evaluation, finish, guard, history, interrupt, stopping
-from jft.build import Run
-from jft.checkpoint import Checkpointer
-from jft.disk.reporting import user_errors
-from jft.errors import UserError
-from jft.history import Record
-from jft.progress import progress
+from jft import (
+  build,
+  digests,
+  evaluation,
+  finish,
+  guard,
+  history,
+  lock,
+  stopping,
+)
+from jft.history import Pending, Record
+from jft.rollback import roll_back
+from jft.session import Session, session
 from jft.state import TrainState
 from jft.typing import Any, Callable, Iterable, Iterator, Mapping
-from jft.workdir import begin, check
-from jft.writers import MetricsWriter
+from jft.workdir import check
 
 # A step's metrics are read once this many later steps are under way, so that
 # the device has work queued while the host reads.
@@ -36,23 +41,12 @@ class Diverged(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class StepInfo:
-  """One update: `step` counts it; `metrics` are still on the device."""
+  """One update: `step` counts it; metrics and ids are still on the device."""
 
   step: int
   state: TrainState
   metrics: Mapping[str, jax.Array]
-
-
-@dataclasses.dataclass(frozen=True)
-class Session:
-  """A run and the things it writes to."""
-
-  run: Run
-  checkpointer: Checkpointer
-  writer: MetricsWriter
-  bar: Any
-  stop: interrupt.Interrupt
-  started: float
+  ids: jax.Array
 
 
 def fit(
@@ -61,6 +55,7 @@ def fit(
   *,
   command: tuple[str, ...] = (),
   console: Any = None,
+  until: int | None = None,
 ) -> dict[str, Any]:
   """Trains as the config says, or goes on where the workdir's run stopped.
 
@@ -69,6 +64,7 @@ def fit(
     workdir: for everything the run leaves; another config's is refused.
     command: what the user typed, for the record.
     console: a rich Console to show progress on (default: standard output).
+    until: stop after so many updates, as an interrupt would (default: never).
 
   Returns:
     The contents of `summary.json`.
@@ -80,26 +76,19 @@ def fit(
   started = time.monotonic()
   workdir = pathlib.Path(workdir)
   check(workdir, config)
+  lock.refuse_if_taken(workdir)
   run = build.build(config)
-  with contextlib.ExitStack() as stack:
-    stack.enter_context(user_errors("write the run", workdir))
-    begin(workdir, config, run.facts, command)
-    session = Session(
-      run,
-      stack.enter_context(checkpointer(config, workdir)),
-      stack.enter_context(
-        MetricsWriter(workdir, tensorboard=config.log.tensorboard)
-      ),
-      stack.enter_context(
-        progress(run.total_steps, run.batch_size, console=console)
-      ),
-      stack.enter_context(interrupt.graceful()),
-      started,
-    )
-    for line in run.describe():
-      session.bar.line(line)
-    state, record, status = train(session)
-    summary = finish.finish(session, state, record, status, workdir)
+  with session(
+    run,
+    config,
+    workdir,
+    command=command,
+    console=console,
+    until=until,
+    started=started,
+  ) as opened:
+    state, record, status = train(opened)
+    summary = finish.finish(opened, state, record, status)
   if status == "diverged":
     raise Diverged(
       f"diverged {len(record.incidents)} times, the last time at step"
@@ -107,17 +96,6 @@ def fit(
       f" optim.clip_norm. The incidents are in {workdir / 'summary.json'}."
     )
   return summary
-
-
-def checkpointer(config: Any, workdir: pathlib.Path) -> Checkpointer:
-  """Opens a run's checkpoints."""
-  return Checkpointer(
-    workdir / "checkpoints",
-    keep_last=config.checkpoint.keep_last,
-    keep_best=config.checkpoint.keep_best,
-    best=config.stop.metric,
-    mode=config.stop.mode,
-  )
 
 
 def train(session: Session) -> tuple[TrainState, Record, str]:
@@ -130,6 +108,8 @@ def train(session: Session) -> tuple[TrainState, Record, str]:
   status = "running"
   while status == "running":
     step = int(state.step)
+    if len(record.incidents) > session.run.max_retries:
+      return state, record, "diverged"
     if step >= session.run.total_steps:
       return state, record, "completed"
     if _is_stale(session, record):
@@ -154,7 +134,7 @@ def training_steps(
   """
   for step, batch in enumerate(batches, start):
     state, metrics = step_at(step)(state, batch)
-    yield StepInfo(step + 1, state, metrics)
+    yield StepInfo(step + 1, state, metrics, batch["id"])
 
 
 def _start(session: Session) -> tuple[TrainState, Record]:
@@ -164,10 +144,16 @@ def _start(session: Session) -> tuple[TrainState, Record]:
     ckpt.save(run.state, extra=Record().as_json(0.0), good=True)
     return run.step_at(0).replicate(run.state), Record()
   state = ckpt.restore_or(run.state)
-  step = int(state.step)
-  session.writer.event(step, int(state.attempt), "resumed")
-  session.bar.line(f"resumed at step {step}")
+  step, attempt = int(state.step), int(state.attempt)
   record = Record.from_json(ckpt.read_extra(step))
+  # A process that was killed after a roll-back has not saved the cut rate.
+  scale = jnp.full_like(state.lr_scale, history.lr_scale(run, record))
+  state = dataclasses.replace(state, lr_scale=scale)
+  lost = list(ckpt.lost.values())
+  session.writer.event(step, attempt, "resumed", lost=lost)
+  session.trace.back_to(step, attempt)
+  for line in (*lost, f"resumed at step {step}"):
+    session.bar.line(line)
   return run.step_at(step).replicate(state), record
 
 
@@ -176,31 +162,59 @@ def _stretch(
 ) -> tuple[TrainState, Record, str]:
   """Trains up to the next evaluation, a divergence or an interrupt."""
   run, begun = session.run, record
-  until = min(start - start % run.eval_every + run.eval_every, run.total_steps)
-  attempt, pending, incident = int(state.attempt), [], None
+  until = min(start - start % run.eval_every + run.eval_every, session.until)
+  attempt, incident = int(state.attempt), None
+  pending: list[Pending] = []
   mark = time.monotonic()
   batches = run.train_batches(start, until, record.offset)
   with contextlib.closing(batches):
     for info in training_steps(run.step_at, state, batches, start):
       state = info.state
-      pending.append((info.step, info.metrics))
+      pending.append(Pending(info.step, info.metrics, info.ids))
       session.bar.update(info.step)
       _tell_phase(session, info.step - 1, attempt)
       if (info.step - _LAG) % run.log_every == 0 and len(pending) > _LAG:
         ready, pending = pending[:-_LAG], pending[-_LAG:]
-        record, incident = history.log(
-          run, session.writer, ready, record, attempt, mark
-        )
+        record, incident = history.log(session, ready, record, attempt, mark)
         mark = time.monotonic()
       if incident or session.stop:
         break
   if not incident:
-    record, incident = history.log(
-      run, session.writer, pending, record, attempt, mark
-    )
+    record, incident = history.log(session, pending, record, attempt, mark)
+  seen = _look(state)
+  if not incident and run.guard and seen.not_finite:
+    incident = _broken_state(int(state.step), pending, seen.not_finite[0])
   if incident:
-    return _roll_back(session, state, begun, incident)
+    return roll_back(session, state, begun, incident)
+  session.trace.state(int(state.step), attempt, seen.digests)
   return _evaluate_and_save(session, state, record)
+
+
+def _look(state: TrainState) -> digests.Seen:
+  """Looks at all that training changes."""
+  return digests.look(
+    {
+      "params": state.params,
+      "model_state": state.model_state,
+      "opt_state": state.opt_state,
+    }
+  )
+
+
+def _broken_state(
+  step: int, pending: list[Pending], leaf: str
+) -> guard.Incident:
+  """The last update's numbers are fine, and what it left is not."""
+  metrics, ids = jax.device_get((dict(pending[-1].metrics), pending[-1].ids))
+  return guard.Incident(
+    step,
+    "state not finite",
+    float(metrics["loss"]),
+    float(metrics["grad_norm"]),
+    None,
+    leaf,
+    tuple(ids.ravel().tolist()),
+  )
 
 
 def _evaluate_and_save(
@@ -208,7 +222,8 @@ def _evaluate_and_save(
 ) -> tuple[TrainState, Record, str]:
   """Evaluates, remembers the best and saves; an interrupt only saves."""
   run, step, attempt = session.run, int(state.step), int(state.attempt)
-  if session.stop and step % run.eval_every and step < run.total_steps:
+  cut_short = session.stop or step >= session.until
+  if cut_short and step % run.eval_every and step < run.total_steps:
     _save(session, state, record, None)
     return state, record, "interrupted"
   means = evaluation.predict(
@@ -223,7 +238,7 @@ def _evaluate_and_save(
   _save(session, state, record, values)
   shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
   session.bar.line(f"step {step}/{run.total_steps}  {shown}")
-  if session.stop and step < run.total_steps:
+  if cut_short and step < run.total_steps:
     return state, record, "interrupted"
   if _is_stale(session, record):
     session.writer.event(step, attempt, "early_stop", best_step=best.step)
@@ -232,10 +247,13 @@ def _evaluate_and_save(
 
 
 def _save(session: Session, state, record: Record, metrics) -> None:
+  # What is written down of the steps must not end before the checkpoint does.
+  session.writer.sync()
+  session.trace.sync()
   session.checkpointer.save(
     state,
     metrics=metrics,
-    extra=record.as_json(time.monotonic() - session.started),
+    extra=record.as_json(session.elapsed_secs),
     good=True,
   )
 
@@ -251,43 +269,3 @@ def _tell_phase(session: Session, step: int, attempt: int) -> None:
 def _is_stale(session: Session, record: Record) -> bool:
   patience = session.run.stop.patience
   return bool(patience) and record.best.since >= patience
-
-
-def _roll_back(
-  session: Session, state: TrainState, record: Record, found: guard.Incident
-) -> tuple[TrainState, Record, str]:
-  """Back to the last good step; the batches since then are skipped.
-
-  Args:
-    session: the run.
-    state: the diverged one.
-    record: as it was at the last good step.
-    found: what happened.
-  """
-  run, ckpt = session.run, session.checkpointer
-  target = ckpt.latest_step
-  if target is None:
-    raise UserError("no checkpoint to roll back to: the folder was emptied.")
-  skipped = found.step - target
-  incident = {
-    **dataclasses.asdict(found),
-    "rolled_back_to": target,
-    "batches_skipped": [target + record.offset, found.step + record.offset],
-    "action": f"skipped {skipped} batches, learning rate x {run.lr_cut}",
-  }
-  record = dataclasses.replace(
-    record,
-    offset=record.offset + skipped,
-    incidents=(*record.incidents, incident),
-  )
-  session.writer.event(found.step, int(state.attempt), "rollback", **incident)
-  session.bar.line(
-    f"step {found.step}: loss {found.loss:.4g} is {found.reason}; back to step"
-    f" {target}, {incident['action']}"
-  )
-  if len(record.incidents) > run.max_retries:
-    return ckpt.restore(target, state), record, "diverged"
-  state = ckpt.rollback_to(target, state)
-  scale = jnp.full_like(state.lr_scale, history.lr_scale(run, record))
-  state = dataclasses.replace(state, lr_scale=scale)
-  return run.step_at(target).replicate(state), record, "running"

@@ -5,8 +5,8 @@ import pathlib
 from jft import config as configs
 from jft.build import Run, build
 from jft.build.run import load_net, make_state
-from jft.loop import checkpointer
 from jft.net import Net
+from jft.session import checkpointer
 from jft.state import TrainState
 from jft.typing import Any
 from jft.workdir import saved_facts
@@ -21,7 +21,7 @@ def best(workdir: str | pathlib.Path) -> tuple[Any, Run, TrainState]:
   workdir = pathlib.Path(workdir)
   config = configs.from_dict(saved_facts(workdir)["config"])
   run = build(config)
-  with checkpointer(config, workdir) as ckpt:
+  with checkpointer(config, workdir, read_only=True) as ckpt:
     return config, run, ckpt.restore_best(run.state)
 
 
@@ -40,6 +40,6 @@ def best_model(
   config = configs.from_dict(facts["config"])
   names = tuple(facts["model"]["label_names"])
   network = load_net(config, len(names))
-  _, state = make_state(config, network, facts["total_steps"])
-  with checkpointer(config, workdir) as ckpt:
+  _, state = make_state(config, network, facts["resolved"]["total_steps"])
+  with checkpointer(config, workdir, read_only=True) as ckpt:
     return config, network, names, ckpt.restore_best(state)

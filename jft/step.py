@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jft import rng, tree
+from jft import blame, rng, tree
 from jft.state import TrainState
 from jft.tasks import Task, model_inputs
 from jft.tuning import frozen_norm
@@ -63,6 +63,10 @@ def make_train_step(
     )
     grads, metrics = _all_sum((grads, metrics), axis_name)
     params, opt_state = _update(state, tx, grads, live, held)
+    grad_norm = optax.tree.norm(grads)
+    blamed = blame.bad_leaf(
+      metrics["loss"], grad_norm, state.params, state.model_state, grads
+    )
     state = dataclasses.replace(
       state,
       step=state.step + 1,
@@ -70,7 +74,7 @@ def make_train_step(
       opt_state=opt_state,
       model_state=model_state,
     )
-    return state, {**metrics, "grad_norm": optax.tree.norm(grads)}
+    return state, {**metrics, "grad_norm": grad_norm, "bad_leaf": blamed}
 
   return step
 

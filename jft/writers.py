@@ -12,8 +12,9 @@ import pathlib
 import time
 from typing import Any, Self
 
-from jft import atomic, hosts
+from jft import atomic, hosts, lines
 from jft.errors import UserError
+from jft.lines import Lines
 from jft.typing import Callable, Iterable, Mapping, Sequence
 
 METRICS = "metrics.jsonl"
@@ -46,11 +47,10 @@ class MetricsWriter:
     self._clock = clock
     self._events = _TensorBoard(self._workdir / TENSORBOARD)
     self._with_events = tensorboard
-    self._file = None
+    self._file: Lines | None = None
     if hosts.is_primary():
       self._workdir.mkdir(parents=True, exist_ok=True)
-      _cut_torn_line(self._workdir / METRICS)
-      self._file = (self._workdir / METRICS).open("ab", buffering=0)
+      self._file = Lines(self._workdir / METRICS)
 
   def __enter__(self) -> Self:
     return self
@@ -64,6 +64,11 @@ class MetricsWriter:
     if self._file is not None:
       self._file.close()
       self._file = None
+
+  def sync(self) -> None:
+    """Waits until every line is on the disk itself."""
+    if self._file is not None:
+      self._file.sync()
 
   def write(self, step: int, attempt: int, values: Mapping[str, float]) -> None:
     """Writes one line of numbers.
@@ -104,9 +109,8 @@ class MetricsWriter:
   ) -> float:
     now = round(self._clock(), 3)
     own = {"step": int(step), "attempt": int(attempt), "time": now, **head}
-    line = json.dumps(to_json({**own, **tail, **own}), ensure_ascii=False)
-    # One unbuffered write: a reader sees whole lines, a kill tears one at most.
-    self._file.write(f"{line}\n".encode())  # pyright: ignore[reportOptionalMemberAccess]
+    if self._file is not None:
+      self._file.write(to_json({**own, **tail, **own}))
     return now
 
 
@@ -119,12 +123,13 @@ def read_metrics(workdir: str | os.PathLike[str]) -> list[dict[str, Any]]:
   Raises:
     UserError: if there is no such file, or a line before the last is damaged.
   """
-  path = pathlib.Path(workdir) / METRICS
-  try:
-    *lines, _ = path.read_bytes().split(b"\n")
-  except OSError as error:
-    raise UserError(_unreadable(path, error)) from error
-  return [_row(path, i, line) for i, line in enumerate(lines, 1)]
+  return [
+    {
+      name: float(value) if value in _WORDS else value
+      for name, value in row.items()
+    }
+    for row in lines.read(pathlib.Path(workdir) / METRICS)
+  ]
 
 
 def series(
@@ -256,29 +261,6 @@ class _TensorBoard:
     if self._writer is not None:
       self._writer.close()
       self._writer, self._attempt = None, -1
-
-
-def _cut_torn_line(path: pathlib.Path) -> None:
-  if path.exists():
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-      os.truncate(path, whole)
-
-
-def _row(path: pathlib.Path, number: int, line: bytes) -> dict[str, Any]:
-  try:
-    row = json.loads(line)
-    if not isinstance(row, dict) or not isinstance(row["step"], int):
-      raise ValueError("no object with a step")
-  except (ValueError, KeyError) as error:
-    raise UserError(
-      f"line {number} of {path} is damaged ({error}); delete that line."
-    ) from error
-  return {
-    key: float(value) if value in _WORDS else value
-    for key, value in row.items()
-  }
 
 
 def _unreadable(path: str | os.PathLike[str], error: OSError) -> str:

@@ -54,6 +54,8 @@ def test_files(run):
   assert {path.name for path in run[0].iterdir()} == {
     "run.json",
     "metrics.jsonl",
+    "digests.jsonl",
+    ".lock",
     "summary.json",
     "report.html",
     "curves.png",
@@ -187,12 +189,13 @@ def test_a_recovered_run_is_valid_json(tmp_path, monkeypatch):
 
   class Writers:
     run = type("Run", (), {"net": None})
-    started = 0.0
+    workdir = tmp_path
+    elapsed_secs = 0.0
     checkpointer = type("Checkpointer", (), {"wait": lambda self: None})()
 
   record = history.Record(incidents=({"step": 3, "loss": float("nan")},))
   state = type("State", (), {"step": 3, "params": {}, "frozen": {}})
-  summary = finish.finish(Writers, state, record, "interrupted", tmp_path)
+  summary = finish.finish(Writers, state, record, "interrupted")
   assert summary["incidents"] == [{"step": 3, "loss": "NaN"}]
   text = (tmp_path / "summary.json").read_text()
   assert json.loads(text, parse_constant=pytest.fail) == summary

@@ -17,14 +17,18 @@ MAX_FUNCTION_LINES = 60
 FLOORS = {
   # Words: names, rules, keys.
   "jft.atomic": 0,
+  "jft.digests": 0,
   "jft.errors": 0,
   "jft.hosts": 0,
   "jft.leaves": 0,
+  "jft.lines": 0,
+  "jft.redact": 0,
   "jft.rng": 0,
   "jft.rules": 0,
   "jft.tree": 0,
   "jft.typing": 0,
   # Pure rules over arrays and trees.
+  "jft.blame": 1,
   "jft.guard": 1,
   "jft.losses": 1,
   "jft.metrics": 1,
@@ -44,12 +48,14 @@ FLOORS = {
   "jft.evaluation": 3,
   "jft.families": 3,
   "jft.interrupt": 3,
+  "jft.lock": 3,
   "jft.net": 3,
   "jft.spec": 3,
   "jft.parallel": 3,
   "jft.progress": 3,
   "jft.state": 3,
   "jft.step": 3,
+  "jft.trace": 3,
   "jft.writers": 3,
   # Assembly.
   "jft.build": 4,
@@ -62,6 +68,8 @@ FLOORS = {
   "jft.predictions": 4,
   "jft.report": 4,
   "jft.restored": 4,
+  "jft.rollback": 4,
+  "jft.session": 4,
   "jft.workdir": 4,
   # Commands, and the names that `import jft` offers.
   "jft.cli": 5,

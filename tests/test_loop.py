@@ -407,17 +407,27 @@ def test_a_nan_batch_rolls_back_cuts_the_rate_and_is_skipped(
   (incident,) = run.summary["incidents"]
   assert read_json(tmp_path / "summary.json") == run.summary
   assert 2 < incident.pop("median") < 3
+  ids = incident.pop("ids")
+  assert (
+    ids
+    == build.build(tiny.recipe(source)).splits.train.batch_at(5)["id"].tolist()
+  )
   assert incident == {
     "step": 6,
     "reason": "not finite",
     "loss": "NaN",
     "grad_norm": "NaN",
+    # The image itself is NaN: every gradient is, and this name comes first.
+    "leaf": "gradient of params/block_01/conv1/kernel",
     "rolled_back_to": 4,
     "batches_skipped": [4, 6],
     "action": "skipped 2 batches, learning rate x 0.5",
   }
   (event,) = run.events("rollback")
   assert (event["step"], event["attempt"], event["rolled_back_to"]) == (6, 0, 4)
+  assert read_json(tmp_path / "run.json")["incidents"] == [
+    {**incident, "ids": ids, "median": event["median"]}
+  ]
   assert read == [*range(8), *range(6, 14)]  # updates 5 to 12 read on from 6
   last = run.last
   assert (last["step"], last["attempt"], last["lr_scale"]) == (12, 1, 0.5)
@@ -492,7 +502,14 @@ def test_too_many_roll_backs_fail_the_run(
   )
   summary = read_json(tmp_path / "summary.json")
   assert (summary["status"], len(summary["incidents"])) == ("diverged", 2)
-  assert summary["metrics"] == {}
+  assert summary["incidents"][-1]["action"] == "stopped: no retry left"
+  # The best there was is restored and measured, however the run ended.
+  assert summary["best_step"] == 4
+  assert 0 <= summary["metrics"]["val/accuracy"] <= 1
+  with pytest.raises(loop.Diverged, match="diverged 2 times"):
+    loop.fit(
+      tiny.recipe(source, "guard.max_retries=1"), tmp_path
+    )  # a scheduler that starts it again gets no further
 
 
 def test_without_the_guard_a_nan_batch_is_the_end_of_it(

@@ -29,12 +29,17 @@ def test_a_new_run_writes_down_what_it_is(tmp_path):
   )
 
 
-def test_the_same_run_goes_on_and_nothing_is_rewritten(tmp_path):
+def test_the_same_run_goes_on_and_its_resumes_are_told(tmp_path):
   begin(tmp_path)
   (tmp_path / "metrics.jsonl").touch()
-  before = (tmp_path / "run.json").read_bytes()
+  before = read(tmp_path)
   begin(tmp_path)
-  assert (tmp_path / "run.json").read_bytes() == before
+  begin(tmp_path, "log.every_steps=3")
+  after = read(tmp_path)
+  first, second = after.pop("resumes")
+  assert after == before
+  assert (first["command"], first["changed"]) == (["jft", "train"], {})
+  assert second["changed"] == {"config.log.every_steps": [10, 3]}
 
 
 @pytest.mark.parametrize(
@@ -45,6 +50,7 @@ def test_the_same_run_goes_on_and_nothing_is_rewritten(tmp_path):
     "eval.batch_size=8",
     "data.prefetch=5",
     "checkpoint.keep_last=4",
+    "guard.max_retries=9",
   ],
 )
 def test_keys_that_change_nothing_may_change(tmp_path, harmless):

@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import hashlib
+import pathlib
 from collections.abc import Generator
 
 import jax
@@ -135,6 +137,7 @@ def build(config: Any) -> Run:
   every = config.eval.every_steps or round(
     (config.eval.every_epochs or 1.0) * per_epoch
   )
+  every = max(1, min(every, total))
   return Run(
     net=network,
     tuning=tuning,
@@ -143,7 +146,7 @@ def build(config: Any) -> Run:
     eval_step=jax.jit(make_eval_step(network.apply, task)),
     splits=splits,
     total_steps=total,
-    eval_every=max(1, min(every, total)),
+    eval_every=every,
     log_every=config.log.every_steps,
     stop=Stop(config.stop.metric, config.stop.mode, config.stop.patience),
     guard=Guard(threshold=config.guard.threshold)
@@ -151,7 +154,15 @@ def build(config: Any) -> Run:
     else None,
     lr_cut=config.guard.lr_cut,
     max_retries=config.guard.max_retries,
-    facts={**_facts(network, tuning, splits), "total_steps": total},
+    facts={
+      **_facts(network, tuning, splits),
+      "resolved": {
+        "seed": config.seed,
+        "total_steps": total,
+        "eval_every_steps": every,
+        "steps_per_epoch": round(per_epoch, 6),
+      },
+    },
   )
 
 
@@ -226,6 +237,7 @@ def _facts(network: Net, tuning: Tuning, splits: Splits) -> dict[str, Any]:
       "label_names": list(splits.label_names),
       "params": tree.count(network.params),
     },
+    "tokenizer": _tokenizer(spec.tokenizer),
     "load": network.report.as_dict()["rows"],
     "freeze": [dataclasses.asdict(row) for row in rows],
     "phases": [
@@ -234,3 +246,10 @@ def _facts(network: Net, tuning: Tuning, splits: Splits) -> dict[str, Any]:
     ],
     "data": splits.describe(),
   }
+
+
+def _tokenizer(path: pathlib.Path | None) -> dict[str, str] | None:
+  if path is None:
+    return None
+  sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+  return {"name": path.name, "sha256": sha256}

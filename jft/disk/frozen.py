@@ -9,12 +9,11 @@ from collections.abc import Collection
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
-from jft import hosts, leaves, tree
+from jft import digests, hosts, leaves, tree
 from jft.errors import UserError
 from jft.typing import Array, Params
 
@@ -24,7 +23,7 @@ class FrozenStore:
 
   def __init__(self, directory: Any):
     self._directory = directory
-    self._last: tuple[dict[str, str], list[int], str] | None = None
+    self._last: tuple[dict[str, str], str] | None = None
 
   def put(self, params: Params) -> str:
     """Writes the params unless they are there already; returns their name.
@@ -62,7 +61,7 @@ class FrozenStore:
     params = leaves.rebuild(like, leaves.flatten(nested))
     if _digest(params) != name:
       raise UserError(_damaged(path, "hold other bytes than were written"))
-    self._last = (leaves.describe(params), _checksums(params), name)
+    self._last = (digests.look(params).digests, name)
     return params
 
   def prune(self, used: Collection[str]) -> None:
@@ -73,10 +72,11 @@ class FrozenStore:
           path.rmtree()
 
   def _name(self, params: Params) -> str:
-    described, checksums = leaves.describe(params), _checksums(params)
-    if self._last is None or self._last[:2] != (described, checksums):
-      self._last = (described, checksums, _digest(params))
-    return self._last[2]
+    # The step hands frozen leaves on as new arrays, so identity tells nothing.
+    seen = digests.look(params).digests
+    if self._last is None or self._last[0] != seen:
+      self._last = (seen, _digest(params))
+    return self._last[1]
 
 
 def _damaged(path: Any, what: str) -> str:
@@ -103,20 +103,3 @@ def _on_host(leaf: Array) -> np.ndarray:
   return np.ascontiguousarray(
     multihost_utils.process_allgather(leaf, tiled=True)
   )
-
-
-def _checksums(params: Params) -> list[int]:
-  """Returns one number a leaf, computed where the leaf is.
-
-  The step hands frozen leaves on as new arrays, so identity tells nothing.
-  """
-  sums = [_bit_sum(leaf) for leaf in leaves.plain(params).values()]
-  return [int(value) for value in jax.device_get(sums)]
-
-
-@jax.jit
-def _bit_sum(leaf: Array) -> Array:
-  if jnp.issubdtype(leaf.dtype, jnp.floating):
-    bits = jnp.dtype(f"uint{8 * leaf.dtype.itemsize}")
-    leaf = jax.lax.bitcast_convert_type(leaf, bits)
-  return jnp.sum(leaf.astype(jnp.uint32), dtype=jnp.uint32)

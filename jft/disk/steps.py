@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from jft import hosts, leaves, tree
+from jft import atomic, hosts, leaves, tree
 from jft.disk import manifest, reporting
 from jft.disk.record import Record
 from jft.errors import UserError
@@ -28,12 +28,15 @@ class StepStore:
   Args:
     directory: made if it is missing.
     keep: the steps there are -> those that stay, asked at every write.
+    read_only: only look, while another process may write.
   """
 
   def __init__(
     self,
     directory: str | os.PathLike[str],
     keep: Callable[[Sequence[int]], set[int]],
+    *,
+    read_only: bool = False,
   ):
     self._path = _absolute(directory)
     if os.path.isfile(self._path):
@@ -45,7 +48,8 @@ class StepStore:
     self._logger.addFilter(reporting.drop_orbax)
     options = ocp.CheckpointManagerOptions(
       preservation_policy=_Policy(keep),
-      cleanup_tmp_directories=True,
+      cleanup_tmp_directories=not read_only,
+      read_only=read_only,
       async_options=ocp.AsyncOptions(post_finalization_callback=self._seal),
     )
     with reporting.user_errors("open a folder of checkpoints", self._path):
@@ -137,8 +141,11 @@ class StepStore:
 
   def _seal(self) -> None:
     # In the background thread, when all files are written and before Orbax's
-    # rename makes them a checkpoint.
-    manifest.write(self._temporary(self._writing)[0])
+    # rename makes them a checkpoint. A power cut must not keep the rename and
+    # lose the bytes: the older checkpoints go once this one is there.
+    folder = self._temporary(self._writing)[0]
+    manifest.write(folder)
+    atomic.sync_all(folder)
 
   def _temporary(self, step: int | None) -> list[Any]:
     found = self.directory.glob(f"{step}.orbax-checkpoint-tmp*")
