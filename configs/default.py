@@ -13,6 +13,8 @@ def get_config() -> ConfigDict:
   return ConfigDict(
     {
       "seed": 0,  # Names every random stream: init, order, dropout, split.
+      # GPU: bitwise equal reruns, for some speed (docs/reproducibility.md).
+      "deterministic": False,
       "model": {
         # What `jft.load_pretrained` takes: "jft:NAME", "hf:org/name",
         # "package:NAME", a folder or a file.

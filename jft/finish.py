@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from jft import curves, evaluation, report, tree
+from jft import curves, digests, evaluation, report, tree
 from jft.metrics import classification_report
 from jft.typing import Any, Sequence
 from jft.writers import to_json, write_json
@@ -45,15 +45,17 @@ def finish(
     session.workdir,
     int(state.step),
   )
-  metrics, details, best_step = {}, None, record.best.step
+  metrics, details, best_step, sha256 = {}, None, record.best.step, None
   if status != "interrupted" and ckpt.best_step is not None:
     state = ckpt.restore_best(state)
     best_step = int(state.step)
     metrics, details = _measure(session, state)
+    sha256 = digests.sha256(state.variables)
   summary: dict[str, Any] = {
     "status": status,
     "step": last_step,
     "best_step": best_step,
+    "best_sha256": sha256,
     "metrics": metrics,
     "wall_secs": round(record.wall_secs + session.elapsed_secs, 2),
     "params_trainable": tree.count(state.params),

@@ -32,6 +32,15 @@ def barrier(name: str) -> None:
     multihost_utils.sync_global_devices(name)
 
 
+def whole(array: Any) -> np.ndarray:
+  """Returns a whole array on the host, wherever its parts are."""
+  if array.is_fully_addressable or array.is_fully_replicated:
+    return np.ascontiguousarray(array)
+  return np.ascontiguousarray(
+    multihost_utils.process_allgather(array, tiled=True)
+  )
+
+
 def require_shared(arrays: Mapping[str, Any]) -> None:
   """Checks that named arrays belong to all processes together.
 

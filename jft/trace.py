@@ -189,6 +189,15 @@ def bits(value: Any) -> str:
   return f"{int(np.asarray(value, np.float32).view(np.uint32)):08x}"
 
 
+def number(digits: str) -> float:
+  """Returns the number whose `bits` these are.
+
+  >>> number("3f800000")
+  1.0
+  """
+  return float(np.uint32(int(digits, 16)).view(np.float32))
+
+
 def checksum(ids: Any) -> str:
   """Returns the CRC-32 of sample ids, whatever their shape: 8 hex digits.
 
@@ -224,6 +233,10 @@ def _first_state(a: Trace, b: Trace) -> tuple[int | None, tuple[str, ...]]:
   for step in sorted(a.states.keys() & b.states.keys()):
     one, other = a.states[step], b.states[step]
     if one != other:
-      names = sorted(one.keys() | other.keys())
+      names = sorted(one.keys() | other.keys(), key=_params_first)
       return step, tuple(n for n in names if one.get(n) != other.get(n))
   return None, ()
+
+
+def _params_first(name: str) -> tuple[bool, str]:
+  return not name.startswith("params/"), name

@@ -2,6 +2,7 @@
 
 import datetime
 import pathlib
+import re
 
 from jft import config as configs
 from jft import environment, lock
@@ -143,6 +144,8 @@ def _rows(changed: Mapping[str, tuple[Any, Any]]) -> list[str]:
 
 def _short(value: Any) -> str:
   text = repr(value)
+  if isinstance(value, str) and re.fullmatch("[0-9a-f]{40,}", value):
+    return value[:12]
   return text if len(text) <= 60 else f"{text[:50]}... ({len(text)} characters)"
 
 

@@ -3,6 +3,8 @@
 import errno
 import json
 import logging
+import os
+import pathlib
 import re
 from dataclasses import replace
 
@@ -12,9 +14,9 @@ import numpy as np
 import optax
 import pytest
 
-from jft import leaves
+from jft import atomic, leaves
 from jft.checkpoint import Checkpointer, DamagedCheckpointError
-from jft.disk import manifest
+from jft.disk import catalog, manifest
 from jft.errors import UserError
 from jft.state import TrainState
 
@@ -539,3 +541,103 @@ def test_nothing_is_printed(tmp_path, capfd):
     ckpt.rollback_to(2, make_state())
   assert capfd.readouterr() == ("", "")
   assert not [f for f in logging.getLogger("absl").filters if "orbax" in str(f)]
+
+
+# --- killed after a roll-back ------------------------------------------------
+
+
+def test_a_kill_right_after_a_rollback_keeps_attempt_and_extra(tmp_path):
+  with Checkpointer(tmp_path, keep_last=3) as ckpt:
+    for step in (10, 20):
+      ckpt.save(at(step), extra={"offset": 0}, good=True)
+    ckpt.rollback_to(10, make_state(), {"offset": 7})
+  # The process dies here: nothing was saved after the roll-back.
+  with Checkpointer(tmp_path) as ckpt:
+    state = ckpt.restore_or(make_state())
+    assert (int(state.step), int(state.attempt)) == (10, 1)
+    assert ckpt.read_extra(10) == {"offset": 7}
+
+
+def test_a_kill_inside_a_rollback_does_not_bring_the_later_steps_back(
+  tmp_path, monkeypatch
+):
+  with Checkpointer(tmp_path, keep_last=3) as ckpt:
+    for step in (10, 20):
+      ckpt.save(at(step), good=True)
+    ckpt.wait()
+    with monkeypatch.context() as patch:
+      patch.setattr(catalog.Catalog, "delete_after", stop)
+      with pytest.raises(KeyboardInterrupt):
+        ckpt.rollback_to(10, make_state())
+  with Checkpointer(tmp_path) as ckpt:
+    state = ckpt.restore_or(make_state())
+    assert (int(state.step), int(state.attempt)) == (10, 1)
+    assert ckpt.all_steps() == [10]
+
+
+def stop(*_):
+  raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"good": 3}', "[" * 99999])
+def test_damaged_marks_are_told_and_hurt_no_checkpoint(
+  tmp_path, caplog, content
+):
+  with Checkpointer(tmp_path) as ckpt:
+    ckpt.save(at(10), good=True)
+  (tmp_path / "marks.json").write_text(content)
+  with Checkpointer(tmp_path) as ckpt:
+    assert int(ckpt.restore_or(make_state()).step) == 10
+  assert "marks.json is damaged; going on without it" in caplog.text
+
+
+# --- only looking ------------------------------------------------------------
+
+
+def test_a_reader_changes_nothing(tmp_path):
+  with Checkpointer(tmp_path) as ckpt:
+    ckpt.save(at(10), {"val/accuracy": 0.5}, good=True)
+  (tmp_path / "20.orbax-checkpoint-tmp").mkdir()  # another process is saving
+  before = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*"))
+  with Checkpointer(tmp_path, read_only=True) as ckpt:
+    assert int(ckpt.restore_best(make_state()).step) == 10
+  assert before == sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*"))
+
+
+def test_a_damaged_best_gives_way_to_the_next(tmp_path, caplog):
+  with Checkpointer(tmp_path, keep_last=3) as ckpt:
+    for step, accuracy in ((10, 0.5), (20, 0.7), (30, 0.6)):
+      ckpt.save(at(step), {"val/accuracy": accuracy})
+  flip_bit(largest_file(tmp_path / "20"))
+  for read_only in (True, False):
+    with Checkpointer(tmp_path, read_only=read_only) as ckpt:
+      assert int(ckpt.restore_best(make_state()).step) == 30
+      assert list(ckpt.lost) == [20]
+      assert ckpt.best_step == (20 if read_only else 30)
+  assert "checkpoint 20 is damaged" in caplog.text
+
+
+# --- a power cut -------------------------------------------------------------
+
+
+def test_every_file_is_on_the_disk_before_the_checkpoint_appears(
+  tmp_path, monkeypatch
+):
+  """What was not synced when the rename came is what a power cut loses."""
+  synced, unsynced = set(), []
+  fsync, sync_all = os.fsync, atomic.sync_all
+  monkeypatch.setattr(
+    os, "fsync", lambda fd: (synced.add(os.fstat(fd).st_ino), fsync(fd))[1]
+  )
+
+  def check(folder):
+    sync_all(folder)
+    for path in pathlib.Path(folder).rglob("*"):
+      if path.stat().st_ino not in synced:
+        unsynced.append(path)
+
+  monkeypatch.setattr(atomic, "sync_all", check)
+  with Checkpointer(tmp_path) as ckpt:
+    ckpt.save(at(10), good=True)
+  assert len(synced) > 5
+  assert unsynced == []

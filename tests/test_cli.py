@@ -7,16 +7,21 @@ import json
 import os
 import pathlib
 import re
+import subprocess
+import sys
 
+import jax
 import numpy as np
 import pytest
 import tiny
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from jft import curves, loop, report
-from jft.cli import predict
+from jft import config, curves, loop, report
+from jft.build.check import DETERMINISTIC, check
+from jft.cli import flags, predict
 from jft.cli.main import main
+from jft.errors import UserError
 
 pytestmark = pytest.mark.xdist_group("cli")
 
@@ -80,7 +85,17 @@ def golden(name, got):
 
 
 @pytest.mark.parametrize(
-  "command", ["", "train", "evaluate", "predict", "inspect"]
+  "command",
+  [
+    "",
+    "train",
+    "evaluate",
+    "predict",
+    "inspect",
+    "replay",
+    "prove-resume",
+    "bisect",
+  ],
 )
 def test_help(command, capsys, monkeypatch):
   monkeypatch.setenv("COLUMNS", "80")
@@ -404,3 +419,68 @@ def test_inspect_json_and_leaves(trained, capsys):
   out = said(capsys, ["inspect", source, "--leaves"]).out
   assert re.search(r"\n  head/kernel +8 x 10\n", out)
   assert "trainable" not in out
+
+
+# --- proofs ------------------------------------------------------------------
+
+
+def test_replay_is_identical(trained, capsys):
+  said_ = said(capsys, ["replay", trained[0]]).out
+  assert said_.startswith(
+    "identical: 4 updates (loss, gradient norm, sample ids), 1 states of"
+  )
+  found = json.loads(
+    said(capsys, ["replay", trained[0], "--steps=2", "--json"]).out
+  )
+  assert (found["identical"], found["updates"], found["states"]) == (True, 2, 0)
+
+
+def test_bisect_names_the_first_difference(trained, capsys, tmp_path):
+  argv = [
+    f"--workdir={tmp_path}" if text.startswith("--workdir") else text
+    for text in trained[4]
+  ]
+  said(capsys, [*argv, *options("optim.lr=0.03")])
+  out = said(capsys, ["bisect", trained[0], tmp_path], code=1).out
+  first, *rest = out.splitlines()
+  # The first update's loss and gradient come before the optimizer.
+  assert first == "different, first at update 2: loss"
+  assert rest[0].startswith(f"  {trained[0]}  ")
+  assert rest[2].startswith("  first differing state, after update 4: params/")
+  assert rest[3:] == ["different config:", "  optim.lr: 0.02 -> 0.03"]
+  found = json.loads(
+    said(capsys, ["bisect", trained[0], tmp_path, "--json"], code=1).out
+  )
+  assert found["difference"]["step"] == 2
+
+
+# --- flags -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("before", [None, "--xla_foo=1"])
+def test_deterministic_adds_its_flag_once(before, monkeypatch):
+  monkeypatch.delenv("XLA_FLAGS", raising=False)
+  if before:
+    monkeypatch.setenv("XLA_FLAGS", before)
+  recipe = config.load("quickstart", ["deterministic=true"])
+  flags.for_config(recipe)
+  flags.for_config(recipe)
+  found = os.environ["XLA_FLAGS"].split()
+  assert found.count("--xla_gpu_deterministic_ops=true") == 1
+  assert before is None or found[0] == before
+
+
+def test_the_flag_is_one_that_xla_knows():
+  """XLA ends the process at a flag that it does not know."""
+  env = {**os.environ, "XLA_FLAGS": DETERMINISTIC}
+  code = "import jax; jax.numpy.zeros(1)"
+  subprocess.run([sys.executable, "-c", code], env=env, check=True)
+
+
+def test_a_gpu_without_the_flag_is_refused(monkeypatch):
+  monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+  recipe = config.load("quickstart", ["deterministic=true"])
+  with pytest.raises(UserError, match="xla_gpu_deterministic_ops=true in XLA"):
+    check(recipe)
+  monkeypatch.setenv("XLA_FLAGS", DETERMINISTIC)
+  check(recipe)

@@ -73,6 +73,7 @@ def test_summary(run):
     "status",
     "step",
     "best_step",
+    "best_sha256",
     "metrics",
     "wall_secs",
     "params_trainable",

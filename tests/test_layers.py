@@ -74,6 +74,7 @@ FLOORS = {
   # Commands, and the names that `import jft` offers.
   "jft.cli": 5,
   "jft.insight": 5,
+  "jft.proof": 5,
   "jft": 5,
 }
 SIBLINGS = ("jft.data", "jft.models", "jft.pretrained")

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import errno
+import json
 import os
 import pathlib
 import subprocess
@@ -21,8 +22,11 @@ from jft import (
   finish,
   interrupt,
   leaves,
+  lock,
   loop,
   report,
+  rollback,
+  tree,
 )
 from jft.build import Run
 from jft.build import run as build_run
@@ -520,6 +524,122 @@ def test_without_the_guard_a_nan_batch_is_the_end_of_it(
   assert run.summary["incidents"] == []
   assert not np.isfinite(run.last["params/head/kernel"]).any()
   assert run.summary["best_step"] == 4
+
+
+class Killed(BaseException):
+  """In place of a SIGKILL: nothing catches it, nothing cleans up for it."""
+
+
+def test_a_kill_right_after_a_roll_back_changes_nothing(
+  source, tmp_path, monkeypatch
+):
+  poison(monkeypatch, lambda number: number == 5)
+  config = tiny.recipe(source)
+  straight = fit(config, tmp_path / "straight")
+
+  def kill(*_):
+    raise Killed
+
+  with monkeypatch.context() as patch:
+    patch.setattr(rollback.jnp, "full_like", kill)
+    with pytest.raises(Killed):
+      loop.fit(config, tmp_path / "killed")
+  resumed = fit(config, tmp_path / "killed")
+  assert tiny.same_bits(resumed.last, straight.last)
+  assert resumed.summary["incidents"] == straight.summary["incidents"]
+  assert (resumed.last["attempt"], resumed.last["lr_scale"]) == (1, 0.5)
+
+
+def test_parameters_that_break_behind_a_good_loss_are_not_saved(
+  source, tmp_path, monkeypatch
+):
+  """The loss of update 4 is fine; what it leaves is looked at before a save."""
+  original, broken = loop.training_steps, []
+
+  def steps(*args):
+    for info in original(*args):
+      if info.step == 4 and not broken:
+        broken.append(info.step)
+        params = tree.map_with_names(
+          lambda name, x: x * np.nan if name == "head/bias" else x,
+          info.state.params,
+        )
+        state = dataclasses.replace(info.state, params=params)
+        info = dataclasses.replace(info, state=state)
+      yield info
+
+  monkeypatch.setattr(loop, "training_steps", steps)
+  run = fit(tiny.recipe(source), tmp_path)
+  (incident,) = run.summary["incidents"]
+  assert (incident["step"], incident["reason"], incident["leaf"]) == (
+    4,
+    "state not finite",
+    "params/head/bias",
+  )
+  assert incident["rolled_back_to"] == 0
+  assert len(incident["ids"]) == 16
+  assert run.summary["status"] == "completed"
+
+
+# --- damage and other inputs -------------------------------------------------
+
+
+def test_a_damaged_checkpoint_is_told_and_the_older_one_is_used(
+  source, straight, tmp_path, monkeypatch, capsys
+):
+  with monkeypatch.context() as patch:
+    interrupt_at(patch, 9)
+    fit(tiny.recipe(source), tmp_path)
+  for path in (tmp_path / "checkpoints" / "9").rglob("d/*"):
+    path.write_bytes(path.read_bytes()[:-1])
+  run = fit(tiny.recipe(source), tmp_path)
+  (event,) = run.events("resumed")
+  assert event["step"] == 8
+  assert len(event["lost"]) == 1
+  assert event["lost"][0].startswith("checkpoint 9 is damaged: ")
+  assert "checkpoint 9 is damaged" in " ".join(capsys.readouterr().out.split())
+  assert tiny.same_bits(run.last, straight.last)
+
+
+def test_other_data_are_refused_with_the_difference(
+  source, tmp_path, monkeypatch
+):
+  with monkeypatch.context() as patch:
+    interrupt_at(patch, 5)
+    fit(tiny.recipe(source), tmp_path)
+  before = (tmp_path / "run.json").read_bytes()
+  patched = json.loads(before)
+  patched["data"]["train"]["sha256"] = 64 * "0"
+  (tmp_path / "run.json").write_text(json.dumps(patched))
+  with pytest.raises(UserError, match=r"data\.train\.sha256: 000000000000 -> "):
+    loop.fit(tiny.recipe(source), tmp_path)
+
+
+def test_another_machine_is_told_and_goes_on(
+  source, tmp_path, monkeypatch, capsys
+):
+  with monkeypatch.context() as patch:
+    interrupt_at(patch, 5)
+    fit(tiny.recipe(source), tmp_path)
+  patched = read_json(tmp_path / "run.json")
+  patched["versions"]["jax"] = "0.0.1"
+  (tmp_path / "run.json").write_text(json.dumps(patched))
+  run = fit(tiny.recipe(source), tmp_path)
+  assert run.summary["status"] == "completed"
+  out = " ".join(capsys.readouterr().out.split())
+  assert "changed since the last process: versions.jax: '0.0.1' -> " in out
+  (resume,) = read_json(tmp_path / "run.json")["resumes"]
+  assert resume["changed"]["versions.jax"][0] == "0.0.1"
+
+
+def test_two_runs_in_one_folder_are_refused(source, tmp_path):
+  (tmp_path / "run").mkdir()
+  with (
+    lock.held(tmp_path / "run"),
+    pytest.raises(UserError, match="is in use by process"),
+  ):
+    loop.fit(tiny.recipe(source), tmp_path / "run")
+  assert [p.name for p in (tmp_path / "run").iterdir()] == [".lock"]
 
 
 # --- devices -----------------------------------------------------------------

@@ -1,12 +1,15 @@
 """Contradictions in a config, found before anything is loaded."""
 
 import math
+import os
 
 import jax
 
 from jft.errors import UserError, did_you_mean
 from jft.typing import Any
 
+# No kernels that add up in a changing order, no choice of kernels by timing.
+DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 BETTER = {"val/accuracy": "max", "val/loss": "min"}
 CHOICES = {
   "model.dtype": ("float32", "bfloat16"),
@@ -78,6 +81,7 @@ def check(config: Any) -> None:
   _one_of(config.train, "train", "epochs", "steps", needed=True)
   _one_of(config.eval, "eval", "every_epochs", "every_steps", needed=False)
   _check_batch(config.train)
+  _check_deterministic(config)
 
 
 def _check_values(config: Any) -> None:
@@ -218,6 +222,17 @@ def _check_batch(train: Any) -> None:
       f"train.batch_size={train.batch_size} does not divide by {devices}"
       f" devices x train.accumulate={train.accumulate}; choose a multiple of"
       f" {parts}."
+    )
+
+
+def _check_deterministic(config: Any) -> None:
+  """XLA reads its flags once, so a notebook has to set them by itself."""
+  wanted = config.deterministic and jax.default_backend() == "gpu"
+  if wanted and DETERMINISTIC not in os.environ.get("XLA_FLAGS", ""):
+    raise UserError(
+      f"deterministic=True needs {DETERMINISTIC} in XLA_FLAGS before JAX is"
+      " first used: the jft command sets it; a notebook says"
+      " os.environ['XLA_FLAGS'] = ... in its first cell."
     )
 
 

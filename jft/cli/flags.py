@@ -1,4 +1,4 @@
-"""XLA's flags for the CPU, set by the command where the user has set none."""
+"""XLA's flags, set by the command where the user has set none."""
 
 import importlib.metadata
 import os
@@ -19,8 +19,20 @@ def for_config(config: Any) -> None:
   run; run.json records the flags. The flag belongs to the 0.10 releases of
   jaxlib, and XLA stops at a flag that it does not know.
 
+  `deterministic` adds XLA's flag for the GPU to whatever is set.
+
   A model that is not there sets nothing: building it says what is wrong.
   """
+  _for_convolutions(config)
+  if config.deterministic:
+    from jft.build.check import DETERMINISTIC
+
+    flags = os.environ.get("XLA_FLAGS", "")
+    if DETERMINISTIC not in flags:
+      os.environ["XLA_FLAGS"] = f"{flags} {DETERMINISTIC}".strip()
+
+
+def _for_convolutions(config: Any) -> None:
   from jft import net
 
   try:

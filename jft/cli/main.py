@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from jft.errors import UserError
+from jft.redact import redact
 
 _DESCRIPTION = "Fine-tune pretrained JAX/Flax models with pure functions."
 _EPILOG = """\
@@ -15,10 +16,11 @@ examples:
   jft evaluate --workdir=runs/quickstart
   jft predict --workdir=runs/quickstart digit.png
   jft inspect --config=configs/quickstart.py
+  jft replay runs/quickstart
 
 `jft COMMAND --help` tells more of each. Exit codes: 0 done, 1 the run failed
-(diverged, not reproduced), 2 something to mend in the command or its input,
-130 interrupted twice.
+(diverged, not reproduced, different), 2 something to mend in the command or its
+input, 130 interrupted twice.
 """
 
 
@@ -34,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   try:
     return args.run(args, overrides, ("jft", *argv))
   except (UserError, OSError) as error:
-    print(f"jft: error: {error}", file=sys.stderr)
+    print(f"jft: error: {redact(str(error))}", file=sys.stderr)
     return 2
   except KeyboardInterrupt:
     print("jft: interrupted", file=sys.stderr)
@@ -42,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   except RuntimeError as error:
     if type(error).__module__.partition(".")[0] != "jft":
       raise
-    print(f"jft: failed: {error}", file=sys.stderr)
+    print(f"jft: failed: {redact(str(error))}", file=sys.stderr)
     return 1
 
 
@@ -63,11 +65,27 @@ def _parser():
     dest="command", metavar="COMMAND", title="commands"
   )
   # Imported here, not above: their imports are light, jax comes later.
-  from jft.cli import evaluate, inspect, predict, train
+  from jft.cli import (
+    bisect,
+    evaluate,
+    inspect,
+    predict,
+    prove_resume,
+    replay,
+    train,
+  )
 
   commands = {}
-  for module in (train, evaluate, predict, inspect):
-    name = module.__name__.rpartition(".")[2]
+  for module in (
+    train,
+    evaluate,
+    predict,
+    inspect,
+    replay,
+    prove_resume,
+    bisect,
+  ):
+    name = module.__name__.rpartition(".")[2].replace("_", "-")
     commands[name] = subparsers.add_parser(
       name,
       help=module.HELP,

@@ -4,18 +4,17 @@ Fine-tuning a head changes kilobytes of a model of gigabytes. Checkpoints hold
 the kilobytes and the name of the folder that holds the rest.
 """
 
-import hashlib
 from collections.abc import Collection
 from typing import Any
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
-from jax.experimental import multihost_utils
 
 from jft import digests, hosts, leaves, tree
 from jft.errors import UserError
-from jft.typing import Array, Params
+from jft.typing import Params
+
+_DIGITS = 32  # of a folder's name
 
 
 class FrozenStore:
@@ -59,7 +58,7 @@ class FrozenStore:
     except Exception as error:
       raise UserError(_damaged(path, f"cannot be read ({error})")) from error
     params = leaves.rebuild(like, leaves.flatten(nested))
-    if _digest(params) != name:
+    if digests.sha256(params)[:_DIGITS] != name:
       raise UserError(_damaged(path, "hold other bytes than were written"))
     self._last = (digests.look(params).digests, name)
     return params
@@ -75,7 +74,7 @@ class FrozenStore:
     # The step hands frozen leaves on as new arrays, so identity tells nothing.
     seen = digests.look(params).digests
     if self._last is None or self._last[0] != seen:
-      self._last = (seen, _digest(params))
+      self._last = (seen, digests.sha256(params)[:_DIGITS])
     return self._last[1]
 
 
@@ -84,22 +83,4 @@ def _damaged(path: Any, what: str) -> str:
     f"the frozen weights in {path} {what}; every checkpoint that needs them"
     " can be restored again into a state with the same pretrained weights: load"
     " them as that run did (run.json), and delete this folder."
-  )
-
-
-def _digest(params: Params) -> str:
-  """Returns 32 hex digits over all names, types, shapes and bytes."""
-  digest = hashlib.sha256()
-  described = leaves.describe(params)
-  for name, leaf in sorted(leaves.plain(params).items()):
-    digest.update(f"{name}:{described[name]}\n".encode())
-    digest.update(_on_host(leaf).reshape(-1).view(np.uint8).data)
-  return digest.hexdigest()[:32]
-
-
-def _on_host(leaf: Array) -> np.ndarray:
-  if leaf.is_fully_addressable or leaf.is_fully_replicated:
-    return np.ascontiguousarray(leaf)
-  return np.ascontiguousarray(
-    multihost_utils.process_allgather(leaf, tiled=True)
   )

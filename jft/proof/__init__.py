@@ -1,0 +1,1 @@
+"""Proofs about runs: replayed, killed and resumed, compared to the bit."""
