@@ -318,7 +318,7 @@ def test_a_setting_that_bert_has_not_is_named(key, value):
     ({"pooling": "men"}, "pooling .*'men'.*Did you mean 'mean'"),
     ({"activation": "tanh"}, "activation must be one of gelu, "),
     ({"heads": 5}, "width 768 must be a multiple of heads 5"),
-    ({"depth": 0}, "depth must be positive, got 0"),
+    ({"depth": 0}, "depth must be an integer from 1 to 1000, got 0"),
     ({"attention_dropout": 1}, "attention_dropout must be in "),
   ],
 )

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.metadata
+import io
 import sys
 from collections.abc import Sequence
 
@@ -25,6 +26,9 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs one command; returns its exit code."""
   argv = list(sys.argv[1:] if argv is None else argv)
+  if isinstance(sys.stdout, io.TextIOWrapper):
+    # A file name that is no UTF-8 is printed as it can be.
+    sys.stdout.reconfigure(errors="backslashreplace")
   args, overrides = parse(argv)
   try:
     return args.run(args, overrides, ("jft", *argv))

@@ -62,7 +62,8 @@ def run(
     print(f"skipped {name}: {reason}", file=sys.stderr)
   if args.output:
     text = _csv(rows) if suffix == ".csv" else _jsonl(rows)
-    atomic.write_bytes(args.output, text.encode())
+    # A file name that is no UTF-8 is written as it can be; JSON reads it back.
+    atomic.write_bytes(args.output, text.encode(errors="backslashreplace"))
   if args.json:
     names = [name for name, _ in skipped]
     print(json.dumps(to_json({"predictions": rows, "skipped": names})))

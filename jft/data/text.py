@@ -13,6 +13,10 @@ import tokenizers
 from jft.errors import UserError
 
 
+# Words that are known, that are not, and more of them than most models take.
+_TRIAL = "A \u6771\u4eac [UNK] \U0001f642, tried. " * 99
+
+
 @dataclass(frozen=True, eq=False)
 class Tokenizer:
   """A tokenizer with its limit; made by `load_tokenizer`."""
@@ -61,10 +65,11 @@ def load_tokenizer(path: str | Path, max_length: int) -> Tokenizer:
   """
   file = _find(Path(path))
   config = _config(file.parent / "tokenizer_config.json")
+  # Without a limit transformers writes 1e30.
   limit = config.get("model_max_length") or max_length
   if not 2 < max_length <= limit:
     raise UserError(
-      f"max_length={max_length} is not from 3 to {limit:g}, the longest input"
+      f"max_length={max_length} is not from 3 to {limit}, the longest input"
       f" that {file.parent} was made for."
     )
   try:
@@ -72,11 +77,14 @@ def load_tokenizer(path: str | Path, max_length: int) -> Tokenizer:
       encoder = tokenizers.Tokenizer.from_file(str(file))
     else:
       encoder = _word_piece(file, config)
-  except Exception as error:  # The Rust side raises bare Exceptions.
+    pad_id = _pad_id(encoder, config)
+    encoder.no_padding()
+    encoder.enable_truncation(max_length, strategy="longest_first")
+    _try(encoder, max_length)
+  except (KeyboardInterrupt, SystemExit):
+    raise
+  except BaseException as error:  # Rust raises bare Exceptions, and panics.
     raise UserError(f"{file}: not a tokenizer: {error}.") from error
-  pad_id = _pad_id(encoder, config)
-  encoder.no_padding()
-  encoder.enable_truncation(max_length, strategy="longest_first")
   sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
   return Tokenizer(encoder, max_length, pad_id, sha256)
 
@@ -94,9 +102,14 @@ def _config(path: Path) -> dict[str, Any]:
   if not path.is_file():
     return {}
   try:
-    return json.loads(path.read_text(encoding="utf-8"))
-  except ValueError as error:
+    found = json.loads(path.read_text(encoding="utf-8"))
+  except (ValueError, RecursionError) as error:
     raise UserError(f"{path}: not JSON: {error}") from error
+  if not isinstance(found, dict):
+    raise UserError(f"{path}: not a JSON object.")
+  if not isinstance(found.get("model_max_length"), int | float | None):
+    raise UserError(f"{path}: model_max_length must be a number.")
+  return found
 
 
 def _word_piece(file: Path, config: dict[str, Any]) -> tokenizers.Tokenizer:
@@ -125,12 +138,27 @@ def _word_piece(file: Path, config: dict[str, Any]) -> tokenizers.Tokenizer:
   return encoder
 
 
+def _try(encoder: tokenizers.Tokenizer, max_length: int) -> None:
+  """Raises what encoding will raise, and if what comes out cannot be used.
+
+  A tokenizer.json may name what it does not have: that comes out at the first
+  unknown word, or at the first pair.
+  """
+  ids = encoder.get_vocab(with_added_tokens=True).values()
+  if max(ids, default=0) >= 2**31:
+    raise UserError(f"a token has the id {max(ids)}, 2**31 or more")
+  for made in (encoder.encode(_TRIAL), encoder.encode(_TRIAL, _TRIAL)):
+    if len(made.ids) > max_length:
+      raise UserError(f"it makes {len(made.ids)} tokens of {max_length}")
+
+
 def _pad_id(encoder: tokenizers.Tokenizer, config: dict[str, Any]) -> int:
   given = config.get("pad_token")
   if isinstance(given, dict):
     given = given.get("content")
   for token in (given, "[PAD]", "<pad>"):
-    found = encoder.token_to_id(token) if token else None
+    known = isinstance(token, str) and token
+    found = encoder.token_to_id(token) if known else None
     if found is not None:
       return found
   return 0  # No padding token: the attention mask hides whatever is there.

@@ -1,5 +1,6 @@
 """Readers of weights, and of what lies beside them."""
 
+import functools
 import io
 import json
 import pathlib
@@ -49,11 +50,8 @@ def headers() -> list[bytes]:
     return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
 
   tensors = {"a": row("F32", [2, 2], 0, 16), "b/c": row("BF16", [3], 16, 22)}
-  empty = {"e": row("I64", [0, 3], 0, 0)}
-  return [
-    json.dumps(header).encode()
-    for header in ({"__metadata__": {"format": "pt"}, **tensors}, empty)
-  ]
+  empty = {"e": row("I64", [0, 3], 22, 22)}
+  return as_json({"__metadata__": {"format": "pt"}, **tensors, **empty})
 
 
 def sharded(folder: pathlib.Path) -> None:
@@ -72,9 +70,20 @@ def in_zip(folder: pathlib.Path, data: bytes) -> None:
   path = folder / "x.pth"
   with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
     archive.writestr("x/data.pkl", data)
-    for key in range(4):
-      archive.writestr(f"x/data/{key}", bytes(48))
+    for name, storage in storages().items():
+      archive.writestr(f"x/{name}", storage)
   read_all(path)
+
+
+@functools.cache
+def storages() -> dict[str, bytes]:
+  with zipfile.ZipFile(GOLDEN / "zip.pth") as archive:
+    names = {name: name.partition("/")[2] for name in archive.namelist()}
+    return {
+      inside: archive.read(name)
+      for name, inside in names.items()
+      if inside.startswith("data/")
+    }
 
 
 def goldens(*names: str) -> list[bytes]:
@@ -148,7 +157,7 @@ def one_file(folder: pathlib.Path) -> None:
 
 
 SOURCES = (
-  *("jft:resnet14_mnist", "package:jft/pretrained", "package:a-b", "~/x"),
+  *("jft:resnet14_mnist", "package:jax/numpy", "package:a-b", "~/x"),
   *("hf:org/name@main/model.bin", "folder/model.pth", "a:b@c", "tfds:x/y"),
 )
 
@@ -164,7 +173,7 @@ def locate(folder: pathlib.Path, data: bytes) -> None:
 READERS = (
   Reader(
     "safetensors",
-    lambda: [*goldens("half.safetensors"), *_whole()],
+    lambda: [*goldens("half.safetensors"), _whole()],
     saving("x.safetensors", read_all),
     inputs=8000,
   ),
@@ -227,8 +236,9 @@ READERS = (
 WEIGHTS = ".safetensors"
 
 
-def _whole() -> list[bytes]:
-  return [len(h).to_bytes(8, "little") + h + bytes(22) for h in headers()[:1]]
+def _whole() -> bytes:
+  (header,) = headers()
+  return len(header).to_bytes(8, "little") + header + bytes(22)
 
 
 def _object(data: bytes) -> dict:
