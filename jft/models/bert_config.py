@@ -1,6 +1,7 @@
 """What makes one BERT differ from another, and the sizes that have names."""
 
 import dataclasses
+import reprlib
 import types
 from typing import Any, Literal
 
@@ -37,8 +38,8 @@ MAX_SIZE = 2**24
 def _check_known(what: str, value: Any, known: Any) -> None:
   if not isinstance(value, str) or value not in known:
     raise UserError(
-      f"{what} must be one of {', '.join(known)}, got {value!r}."
-      f"{did_you_mean(str(value), known)}"
+      f"{what} must be one of {', '.join(known)}, got {reprlib.repr(value)}."
+      f"{did_you_mean(value, known) if isinstance(value, str) else ''}"
     )
 
 
@@ -47,12 +48,15 @@ def _check_number(field: str, default: Any, value: Any) -> None:
     most = MAX_DEPTH if field == "depth" else MAX_SIZE
     if type(value) is not int or not 1 <= value <= most:
       raise UserError(
-        f"BERT {field} must be an integer from 1 to {most}, got {value!r}."
+        f"BERT {field} must be an integer from 1 to {most}, got"
+        f" {reprlib.repr(value)}."
       )
   if isinstance(default, float):
     below = 1 if field.endswith("dropout") else 1000
     if type(value) not in (int, float) or not 0 <= value < below:
-      raise UserError(f"BERT {field} must be in [0, {below}), got {value!r}.")
+      raise UserError(
+        f"BERT {field} must be in [0, {below}), got {reprlib.repr(value)}."
+      )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +126,7 @@ class BertConfig:
     for key, want in _HF_FIXED.items():
       if config.get(key, want) != want:
         raise UserError(
-          f"config.json: {key} is {config[key]!r}, jft's BERT only has"
+          f"config.json: {key} is {reprlib.repr(config[key])}, jft's BERT only has"
           f" {want!r}."
         )
     if "hidden_act" in config:

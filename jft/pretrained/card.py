@@ -2,6 +2,7 @@
 
 import json
 import math
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def read(path: Path) -> dict[str, Any]:
   for key, (sound, expected) in _KEYS.items():
     if key in found and not sound(found[key]):
       raise UserError(
-        f"{path}: {key} must be {expected}, got {str(found[key])[:80]}."
+        f"{path}: {key} must be {expected}, got {reprlib.repr(found[key])}."
       )
   return found
 

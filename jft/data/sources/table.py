@@ -4,6 +4,7 @@ import csv as csv_format
 import io
 import json
 import re
+import reprlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -121,7 +122,7 @@ def _record(where: str, row: str, wanted: dict[str, str]) -> dict[str, str]:
       raise UserError(
         f"{where}: {key!r} must be"
         f" {'an integer or a string' if name == 'label' else 'a string'}, got"
-        f" {json.dumps(value)[:40]}."
+        f" {reprlib.repr(value)}."
       )
     record[name] = str(value)
     if re.search("[\ud800-\udfff]", record[name]):
