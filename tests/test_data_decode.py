@@ -67,7 +67,9 @@ def test_a_small_file_of_many_pixels_is_refused():
   # 6 kB that would take 64 million pixels, 0.5 GB.
   data = _file(Image.new("1", (8000, 8000)))
   assert len(data) < 10_000
-  with pytest.raises(UserError, match=r"b\.png: 8000 x 8000 pixels in \d+ bytes"):
+  with pytest.raises(
+    UserError, match=r"b\.png: 8000 x 8000 pixels in \d+ bytes"
+  ):
     decode(data, "b.png")
   blank = _file(Image.new("1", (2000, 2000)))
   assert decode(blank, "blank.png").shape == (2000, 2000, 3)
@@ -85,7 +87,9 @@ def test_what_pillow_hands_to_other_programs_is_not_opened(monkeypatch):
   data = _file(Image.fromarray(PIXELS), "EPS")
   monkeypatch.setattr("subprocess.Popen", None)
   monkeypatch.setattr("subprocess.check_call", None)
-  with pytest.raises(UserError, match=r"a\.jpg: cannot decode .*cannot identify"):
+  with pytest.raises(
+    UserError, match=r"a\.jpg: cannot decode .*cannot identify"
+  ):
     decode(data, "a.jpg")
 
 

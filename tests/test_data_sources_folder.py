@@ -95,7 +95,9 @@ def test_a_broken_link_is_named(root):
 
 def test_a_class_whose_name_is_no_utf8_is_an_error(root):
   os.mkdir(os.fsencode(root) + b"/b\xff")
-  with pytest.raises(UserError, match=r"'b\\udcff': the name of a class must be"):
+  with pytest.raises(
+    UserError, match=r"'b\\udcff': the name of a class must be"
+  ):
     image_folder(root)
 
 

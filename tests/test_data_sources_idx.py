@@ -57,9 +57,7 @@ def test_a_missing_file_is_named(folder):
     (bytes([0, 0, 8, 70]) + 70 * bytes([0, 0, 0, 1]) + b"x", "not an idx file"),
     # Too many for 64 bits.
     (
-      bytes([0, 0, 8, 3])
-      + bytes.fromhex("ffffffff ffffffff 00000001")
-      + b"x",
+      bytes([0, 0, 8, 3]) + bytes.fromhex("ffffffff ffffffff 00000001") + b"x",
       r"says \(4294967295, 4294967295, 1\), but 1 bytes",
     ),
     (bytes([0, 0, 8, 3]) + bytes(12), r"is empty: its header says \(0, 0, 0\)"),

@@ -66,7 +66,10 @@ def test_what_cannot_be_read_is_named(tmp_path, content, options, message):
 @pytest.mark.parametrize("char", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
 def test_a_line_ends_at_a_line_feed_alone(tmp_path, char):
   path = _write(tmp_path, f"a,b\nx{char}y,1\nz,0\n".encode())
-  assert _rows(csv(path, text="a", label="b")) == [(f"x{char}y", "1"), ("z", "0")]
+  assert _rows(csv(path, text="a", label="b")) == [
+    (f"x{char}y", "1"),
+    ("z", "0"),
+  ]
 
 
 def test_labels_of_thousands_of_digits_are_names(tmp_path):

@@ -323,7 +323,10 @@ def test_a_setting_that_bert_has_not_is_named(key, value):
     ({"attention_dropout": "0.1"}, r"must be in \[0, 1\), got '0.1'"),
     ({"norm_eps": float("nan")}, r"norm_eps must be in \[0, 1000\), got nan"),
     ({"depth": 10**9}, "depth must be an integer from 1 to 1000, got 10"),
-    ({"width": 768.0}, "width must be an integer from 1 to 16777216, got 768.0"),
+    (
+      {"width": 768.0},
+      "width must be an integer from 1 to 16777216, got 768.0",
+    ),
     ({"width": "%s"}, "width must be an integer .* got '%s'"),
     ({"heads": True}, "heads must be an integer"),
     ({"activation": ["gelu"]}, r"activation must be one of .* got \['gelu'\]"),

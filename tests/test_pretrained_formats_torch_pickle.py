@@ -136,7 +136,11 @@ HOSTILE = {
   "not a mapping": (b"].", "got a list"),
   "name that prints for ages": (NESTED + b"U\x01a\x93.", "other than text"),
   "one list to many calls": (
-    b"](" + b"N" * 2000 + b"eq\x000" + b"ctorch\nSize\nh\x00\x85R0" * 2500 + b".",
+    b"]("
+    + b"N" * 2000
+    + b"eq\x000"
+    + b"ctorch\nSize\nh\x00\x85R0" * 2500
+    + b".",
     "copies more than",
   ),
   "storage of many parts": (
@@ -174,7 +178,12 @@ def legacy(*parts: bytes) -> bytes:
   [
     ([NESTED + b".", b"}."], "legacy format tuple, known is 1001"),
     (
-      [b"M\xe9\x03.", b"}U\x0dlittle_endian\x88s.", b"}.", b"]" + NESTED + b"a."],
+      [
+        b"M\xe9\x03.",
+        b"}U\x0dlittle_endian\x88s.",
+        b"}.",
+        b"]" + NESTED + b"a.",
+      ],
       "a storage is named by a tuple",
     ),
   ],

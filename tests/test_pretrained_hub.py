@@ -134,7 +134,7 @@ def test_unknown_sources(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-  "source", ["~nobody_of_this_name/net", "a" * 5000, "b" * 300]
+  "source", ["~nobody_of_this_name/net", "a" * 5000, "b" * 300, "~a\0b", "a\0"]
 )
 def test_what_no_path_can_be(source):
   # Which of the two, depends on Python's version.
@@ -219,7 +219,8 @@ def test_package_with_two_models_wants_a_folder(package):
 
 
 @pytest.mark.parametrize(
-  "name", ["no_such_pkg_here", "", "os.path", "json.tool", "1x", "abc", "__main__"]
+  "name",
+  ["no_such_pkg_here", "", "os.path", "json.tool", "1x", "abc", "__main__"],
 )
 def test_package_that_is_not_there(name):
   with pytest.raises(UserError, match="no Python package"):

@@ -79,9 +79,7 @@ def _open(
     ) from error
 
 
-def _check(
-  image: Image.Image, name: str, max_pixels: int, size: int
-) -> None:
+def _check(image: Image.Image, name: str, max_pixels: int, size: int) -> None:
   pixels = image.width * image.height
   if pixels > max_pixels:
     raise UserError(

@@ -161,12 +161,13 @@ def _try(encoder: tokenizers.Tokenizer, max_length: int) -> None:
   A tokenizer.json may name what it does not have: that comes out at the first
   unknown word, or at the first pair.
   """
-  ids = encoder.get_vocab(with_added_tokens=True).values()
-  if max(ids, default=0) >= 2**31:
-    raise UserError(f"a token has the id {max(ids)}, 2**31 or more")
+  ids = [*encoder.get_vocab(with_added_tokens=True).values()]
   for made in (encoder.encode(_TRIAL), encoder.encode(_TRIAL, _TRIAL)):
     if len(made.ids) > max_length:
       raise UserError(f"it makes {len(made.ids)} tokens of {max_length}")
+    ids += made.ids + made.type_ids
+  if max(ids) >= 2**31:
+    raise UserError(f"a token has the id {max(ids)}, 2**31 or more")
 
 
 def _pad_id(encoder: tokenizers.Tokenizer, config: dict[str, Any]) -> int:

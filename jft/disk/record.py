@@ -36,7 +36,7 @@ class Record:
       name: value if math.isfinite(value) else str(value)
       for name, value in self.metrics.items()
     }
-    return {**dataclasses.asdict(self), "metrics": metrics}
+    return {**vars(self), "metrics": metrics}
 
   @classmethod
   def from_json(cls, saved: Mapping[str, Any]) -> Self:
@@ -50,7 +50,9 @@ class Record:
     except (TypeError, ValueError, KeyError, AttributeError) as error:
       raise UserError(f"the record is malformed: {error}.") from error
     except OverflowError as error:
-      raise UserError(f"a metric of the record is too large: {error}.") from error
+      raise UserError(
+        f"a metric of the record is too large: {error}."
+      ) from error
     kinds = {"step": int, "attempt": int, "leaves": dict, "frozen": str}
     for name, kind in {**kinds, "extra": dict}.items():
       if type(getattr(record, name)) is not kind:
@@ -101,7 +103,7 @@ def json_copy(extra: Mapping[str, Any] | None) -> dict[str, Any]:
   """
   try:
     return json.loads(json.dumps(dict(extra or {})))
-  except (TypeError, ValueError) as error:
+  except (TypeError, ValueError, RecursionError) as error:
     raise UserError(
       f"extra must hold what JSON can (numbers, text, lists, dicts): {error}."
     ) from error

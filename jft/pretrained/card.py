@@ -48,7 +48,10 @@ def _is_texts(value: Any) -> bool:
 
 def _is_id2label(value: Any) -> bool:
   return isinstance(value, dict) and all(
-    key.isascii() and key.isdecimal() and len(key) < 10 and isinstance(name, str)
+    key.isascii()
+    and key.isdecimal()
+    and len(key) < 10
+    and isinstance(name, str)
     for key, name in value.items()
   )
 

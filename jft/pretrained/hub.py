@@ -81,7 +81,8 @@ def locate(source: str | Path) -> Located:
   try:
     path = Path(source).expanduser()
     is_dir, is_file = path.is_dir(), path.is_file()
-  except (OSError, RuntimeError) as error:  # too long a name, no such user
+  except (OSError, RuntimeError, ValueError) as error:
+    # Too long a name, no such user, a NUL.
     raise UserError(f"{source[:200]!r} is no path: {error}"[:400]) from error
   if colon and scheme in SCHEMES and not (is_dir or is_file):
     return {"hf": _hf, "jft": _zoo, "package": _package}[scheme](source, rest)

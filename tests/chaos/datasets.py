@@ -83,7 +83,7 @@ def read_jsonl_labels(path: pathlib.Path) -> None:
 
 
 CSV = b'text,label\n"a ""film"", good",1\nbad,0\n"two\nlines",1\n'
-TSV = b"good film\t1\nbad \"film\t0\nso so\t1\n"
+TSV = b'good film\t1\nbad "film\t0\nso so\t1\n'
 ROWS = [{"text": f"film {i}", "label": i % 2, "more": None} for i in range(3)]
 
 
@@ -229,9 +229,7 @@ READERS = (
     prepare=labels_beside,
   ),
   Reader("idx: labels", lambda: idx_files()[1:], label_file),
-  Reader(
-    "idx in gzip", lambda: idx_files()[:1], packed, prepare=labels_beside
-  ),
+  Reader("idx in gzip", lambda: idx_files()[:1], packed, prepare=labels_beside),
   Reader(
     "gzip of idx",
     lambda: [gzip.compress(idx, 9, mtime=0) for idx in idx_files()[:1]],

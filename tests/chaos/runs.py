@@ -39,7 +39,13 @@ METRICS = (
   {"step": 0, "attempt": 0, "time": 1.5, "event": "phase", "label": "all"},
   {"step": 1, "attempt": 0, "time": 2.5, "train/loss": 1.0},
   {"step": 2, "attempt": 0, "time": 3.5, "train/loss": "NaN"},
-  {"step": 2, "attempt": 1, "time": 4, "event": "rollback", "rolled_back_to": 1},
+  {
+    "step": 2,
+    "attempt": 1,
+    "time": 4,
+    "event": "rollback",
+    "rolled_back_to": 1,
+  },
 )
 
 

@@ -1,7 +1,7 @@
 """Every reader, on damaged and hostile inputs: read, or UserError, no third.
 
-  pytest -m chaos -n 0 -s      the long form, 10^5 inputs and more
-  JFT_FUZZ="gzip of idx:17" pytest -m chaos -n 0 -s    one input again
+pytest -m chaos -n 0 -s      the long form, 10^5 inputs and more
+JFT_FUZZ="gzip of idx:17" pytest -m chaos -n 0 -s    one input again
 """
 
 import base64

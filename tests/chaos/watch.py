@@ -76,7 +76,9 @@ def limits() -> Iterator[Watch]:
       signal.signal(signal.SIGALRM, previous)
 
 
-def outcome(reader: Any, folder: pathlib.Path, data: bytes, watch: Watch) -> str:
+def outcome(
+  reader: Any, folder: pathlib.Path, data: bytes, watch: Watch
+) -> str:
   """Returns "accepted", "refused", or what went wrong."""
   started, peak = time.process_time(), _peak_mb()
   watch.folder = str(folder)

@@ -102,6 +102,8 @@ def _shape(path: Path, file: IO[bytes]) -> tuple[int, ...]:
 def _take(file: IO[bytes], most: int) -> bytearray:
   """Reads in pieces: read(n) sets n bytes aside before it finds the end."""
   data = bytearray()
-  while len(data) < most and (piece := file.read(min(_PIECE, most - len(data)))):
+  while len(data) < most and (
+    piece := file.read(min(_PIECE, most - len(data)))
+  ):
     data += piece
   return data
