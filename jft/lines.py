@@ -31,7 +31,7 @@ class Lines:
       row: what `json.dumps` takes.
     """
     text = f"{json.dumps(row, ensure_ascii=False)}\n"
-    # Half a surrogate pair (a file name that is no UTF-8) is JSON's \\udcff.
+    # Half a surrogate pair (a file name that is no UTF-8) is JSON's "\udcff".
     line = text.encode(errors="backslashreplace")
     if self._file.write(line) < len(line):
       # A full disk took a part: the next write would end that line.

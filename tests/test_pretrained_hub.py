@@ -138,7 +138,7 @@ def test_unknown_sources(tmp_path, monkeypatch):
 )
 def test_what_no_path_can_be(source):
   # Which of the two, depends on Python's version.
-  with pytest.raises(UserError, match="is no path|does not exist"):
+  with pytest.raises(UserError, match=r"is no path|does not exist"):
     hub.locate(source)
 
 

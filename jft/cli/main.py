@@ -54,8 +54,8 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
   parser, commands = _parser()
   args, rest = parser.parse_known_args(argv)
   if args.command is None:
-    parser.print_help()
-    parser.exit()
+    args.run = lambda *_: parser.print_help() or 0
+    return args, []
   return args, [_override(commands[args.command], text) for text in rest]
 
 

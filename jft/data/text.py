@@ -12,7 +12,6 @@ import tokenizers
 
 from jft.errors import UserError
 
-
 # Characters; the longest word that WordPiece reads has 100.
 _MARGIN = 256
 
@@ -175,8 +174,8 @@ def _pad_id(encoder: tokenizers.Tokenizer, config: dict[str, Any]) -> int:
   if isinstance(given, dict):
     given = given.get("content")
   for token in (given, "[PAD]", "<pad>"):
-    known = isinstance(token, str) and token
-    found = encoder.token_to_id(token) if known else None
-    if found is not None:
+    if not isinstance(token, str):
+      continue
+    if (found := encoder.token_to_id(token)) is not None:
       return found
   return 0  # No padding token: the attention mask hides whatever is there.

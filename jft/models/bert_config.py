@@ -126,8 +126,8 @@ class BertConfig:
     for key, want in _HF_FIXED.items():
       if config.get(key, want) != want:
         raise UserError(
-          f"config.json: {key} is {reprlib.repr(config[key])}, jft's BERT only has"
-          f" {want!r}."
+          f"config.json: {key} is {reprlib.repr(config[key])}, jft's BERT only"
+          f" has {want!r}."
         )
     if "hidden_act" in config:
       _check_known("config.json: hidden_act", config["hidden_act"], ACTIVATIONS)

@@ -1,4 +1,4 @@
-"""What is fuzzed: a function that reads bytes, and sound files to start from."""
+"""What is fuzzed: a function that reads bytes, and sound files."""
 
 import dataclasses
 import pathlib

@@ -5,7 +5,6 @@ import functools
 import io
 import json
 import pathlib
-import sys
 
 import numpy as np
 from chaos import mutate
@@ -121,10 +120,20 @@ def an_override(rng: np.random.Generator, seeds) -> bytes:
       key = mutate.mutate(rng, [key], "text")
     value = values[int(rng.integers(len(values)))]
     value = value.encode("utf-8", "surrogatepass")
-    if rng.random() < 0.2:
+    if (own := sound_values().get(key)) and rng.random() < 0.4:
+      value = own  # so that some of the others are accepted
+    if rng.random() < 0.3:
       value = mutate.mutate(rng, [value], "text")
     made.append(key + b"=" + value)
   return b"\n".join(made)
+
+
+@functools.cache
+def sound_values() -> dict[bytes, bytes]:
+  return {
+    name.encode(): str(value).encode()
+    for name, value in configs.flatten(_base()).items()
+  }
 
 
 def take_overrides(folder: pathlib.Path, data: bytes) -> None:
@@ -217,7 +226,9 @@ READERS = (
     make=record_json,
     inputs=4000,
   ),
-  Reader("overrides", lambda: [b""], take_overrides, make=an_override),
+  Reader(
+    "overrides", lambda: [b""], take_overrides, make=an_override, inputs=6000
+  ),
   Reader(
     "command line",
     lambda: [json.dumps(words).encode() for words in COMMANDS],

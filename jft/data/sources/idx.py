@@ -5,7 +5,7 @@ import math
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -88,7 +88,7 @@ def _read(path: Path) -> np.ndarray:
   return np.frombuffer(data, np.uint8).reshape(shape)
 
 
-def _shape(path: Path, file: IO[bytes]) -> tuple[int, ...]:
+def _shape(path: Path, file: gzip.GzipFile | BinaryIO) -> tuple[int, ...]:
   # Two zero bytes, the type (8: unsigned byte), the number of axes.
   head = file.read(4)
   axes = head[3] if len(head) == 4 else 0
@@ -99,7 +99,7 @@ def _shape(path: Path, file: IO[bytes]) -> tuple[int, ...]:
   return tuple(int(n) for n in np.frombuffer(sizes, ">u4"))
 
 
-def _take(file: IO[bytes], most: int) -> bytearray:
+def _take(file: gzip.GzipFile | BinaryIO, most: int) -> bytearray:
   """Reads in pieces: read(n) sets n bytes aside before it finds the end."""
   data = bytearray()
   while len(data) < most and (
