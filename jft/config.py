@@ -7,6 +7,7 @@ import ast
 import importlib.util
 import pathlib
 import re
+import warnings
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -16,6 +17,8 @@ from jft.typing import Sequence
 
 # ConfigDict's own types say that every value is a str, a float or a section.
 Config = Any
+
+MAX_DEPTH = 100
 
 _PACKAGE = pathlib.Path(__file__).parent
 
@@ -47,11 +50,16 @@ def load(path: str, overrides: Sequence[str] = ()) -> Config:
   """
   config = _run(_find(path))
   known = flatten(default())
-  for name in flatten(config):
+  if not isinstance(config, ConfigDict) or known.keys() - flatten(config):
+    raise UserError(
+      f"{path}: get_config() must return jft.config.default(), changed."
+    )
+  for name, value in flatten(config).items():
     if name not in known:
       raise UserError(
         f"{path}: unknown key {name!r}.{did_you_mean(name, known)}"
       )
+    _typed(f"{path}: {name}", value, known[name])
   for text in overrides:
     override(config, text)
   return config.lock()
@@ -61,7 +69,8 @@ def from_dict(saved: Config) -> Config:
   """Returns the config that a `run.json` holds, locked.
 
   Raises:
-    UserError: for a key that this version does not have.
+    UserError: for a key that this version does not have, or a value of
+      another type.
   """
   config = default()
   known = flatten(config)
@@ -71,12 +80,16 @@ def from_dict(saved: Config) -> Config:
         raise UserError(f"run.json: unknown key {name!r}, of another version.")
       section, _, key = name.rpartition(".")
       node = config[section] if section else config
-      node[key] = _tuples(value) if isinstance(value, list) else value
+      value = _tuples(value) if isinstance(value, list) else value
+      node[key] = _typed(f"run.json: {name}", value, known[name])
   return config
 
 
-def _tuples(value: Any) -> Any:
-  return tuple(map(_tuples, value)) if isinstance(value, list) else value
+def _tuples(value: Any, depth: int = 0) -> Any:
+  if not isinstance(value, list):
+    return value
+  _check_depth(depth)
+  return tuple(_tuples(item, depth + 1) for item in value)
 
 
 def override(config: Config, text: str) -> None:
@@ -105,6 +118,7 @@ def override(config: Config, text: str) -> None:
 def flatten(config: Config, prefix: str = "") -> dict[str, Any]:
   """Returns {"section.key": value} in the order of declaration."""
   flat = {}
+  _check_depth(prefix.count("."))
   for key, value in config.items():
     if isinstance(value, ConfigDict | dict):
       flat |= flatten(value, f"{prefix}{key}.")
@@ -125,10 +139,16 @@ def diff(old: Config, new: Config) -> dict[str, Any]:
   return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def _plain(value: Any) -> Any:
-  if isinstance(value, list | tuple):
-    return [_plain(item) for item in value]
-  return value
+def _plain(value: Any, depth: int = 0) -> Any:
+  if not isinstance(value, list | tuple):
+    return value
+  _check_depth(depth)
+  return [_plain(item, depth + 1) for item in value]
+
+
+def _check_depth(depth: int) -> None:
+  if depth > MAX_DEPTH:
+    raise UserError(f"a config nested more than {MAX_DEPTH} deep is none.")
 
 
 def _find(path: str) -> pathlib.Path:
@@ -167,16 +187,25 @@ def _parse(name: str, text: str, old: Any) -> Any:
   if kind is str:
     return text
   try:
-    value = ast.literal_eval(text.title() if kind is bool else text)
-  except (ValueError, SyntaxError):
-    value = text
-  if kind is float and type(value) is int:
-    value = float(value)
+    with warnings.catch_warnings():
+      warnings.simplefilter("ignore")  # '\d' is meant: it is a rule's
+      value = ast.literal_eval(text.title() if kind is bool else text)
+  except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+    value = text  # the last three: {[]: 1}, and brackets nested too deeply
   if kind is tuple and isinstance(value, list | str):
     value = tuple(value.split(",") if isinstance(value, str) else value)
+  shown = text if len(text) <= 200 else f"{text[:200]}..."
+  return _typed(f"--config.{name}={shown}", value, old)
+
+
+def _typed(where: str, value: Any, old: Any) -> Any:
+  """Returns the value in the type of the default; an int may be a float."""
+  kind = type(old)
+  if kind is float and type(value) is int and abs(value) < 2**63:
+    value = float(value)
   if type(value) is not kind:
     raise UserError(
-      f"--config.{name}={text}: expected {kind.__name__}, got"
-      f" {type(value).__name__} (the default is {old!r})."
+      f"{where}: expected {kind.__name__}, got {type(value).__name__} (the"
+      f" default is {old!r})."
     )
   return value

@@ -139,7 +139,8 @@ def _line(
 ) -> None:
   few = len(steps) <= 40
   noisy = label == "train" and not few
-  label = label.replace("$", r"\$")  # Else it would be read as mathematics.
+  # A dollar would be read as mathematics.
+  label = pictures.drawable(label).replace("$", r"\$")
   axes.plot(
     steps,
     values,

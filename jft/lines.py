@@ -30,7 +30,9 @@ class Lines:
     Args:
       row: what `json.dumps` takes.
     """
-    line = f"{json.dumps(row, ensure_ascii=False)}\n".encode()
+    text = f"{json.dumps(row, ensure_ascii=False)}\n"
+    # Half a surrogate pair (a file name that is no UTF-8) is JSON's "\udcff".
+    line = text.encode(errors="backslashreplace")
     if self._file.write(line) < len(line):
       # A full disk took a part: the next write would end that line.
       raise OSError(errno.ENOSPC, "No space left on device", self._file.name)

@@ -120,7 +120,15 @@ def png(drawn: Figure) -> bytes:
   return out.getvalue()
 
 
+def drawable(text: str) -> str:
+  r"""Returns a text that matplotlib takes.
+
+  Half a surrogate pair, as in file names that are no UTF-8, becomes "\udcff".
+  """
+  return text.encode(errors="backslashreplace").decode()
+
+
 def short(name: str, most: int = 28) -> str:
   """Returns a name on one line, cut at `most` characters."""
-  name = " ".join(str(name).split())
+  name = drawable(" ".join(str(name).split()))
   return name if len(name) <= most else f"{name[: most - 1]}…"

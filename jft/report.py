@@ -48,7 +48,8 @@ def render(workdir: str | os.PathLike[str]) -> pathlib.Path:
   if (workdir / "summary.json").exists():
     summary |= writers.read_json(workdir / "summary.json")
   page = _template().render(_view(workdir.resolve().name, run, rows, summary))
-  atomic.write_bytes(workdir / FILE, page.encode())
+  # Half a surrogate pair, of a file name that is no UTF-8, is no HTML either.
+  atomic.write_bytes(workdir / FILE, page.encode(errors="xmlcharrefreplace"))
   return workdir / FILE
 
 

@@ -123,12 +123,19 @@ def read_metrics(workdir: str | os.PathLike[str]) -> list[dict[str, Any]]:
   Raises:
     UserError: if there is no such file, or a line before the last is damaged.
   """
+  path = pathlib.Path(workdir) / METRICS
+  rows = lines.read(path)
+  if bad := [i for i, row in enumerate(rows, 1) if not _is_sound(row)]:
+    raise UserError(
+      f"line {bad[0]} of {path} is damaged (no number where one must be);"
+      " delete that line."
+    )
   return [
     {
       name: float(value) if value in _WORDS else value
       for name, value in row.items()
     }
-    for row in lines.read(pathlib.Path(workdir) / METRICS)
+    for row in rows
   ]
 
 
@@ -174,7 +181,8 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     value: what `to_json` takes.
   """
   text = json.dumps(to_json(value), indent=2, ensure_ascii=False)
-  atomic.write_bytes(path, f"{text}\n".encode())
+  # Half a surrogate pair (a file name that is no UTF-8) is JSON's \udcff.
+  atomic.write_bytes(path, f"{text}\n".encode(errors="backslashreplace"))
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
@@ -189,7 +197,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     return json.loads(pathlib.Path(path).read_bytes())
   except OSError as error:
     raise UserError(_unreadable(path, error)) from error
-  except ValueError as error:
+  except (ValueError, RecursionError) as error:
     raise UserError(
       f"{os.fspath(path)} is not JSON: {error}. Restore it or delete it."
     ) from error
@@ -261,6 +269,16 @@ class _TensorBoard:
     if self._writer is not None:
       self._writer.close()
       self._writer, self._attempt = None, -1
+
+
+def _is_sound(row: Mapping[str, Any]) -> bool:
+  """Is this what `write` or `event` wrote, as far as `series` needs it?"""
+  steps = [row["step"], row.get("rolled_back_to", 0)]
+  numbers = [] if "event" in row else row.values()
+  return all(type(n) is int and abs(n) < 2**63 for n in steps) and all(
+    type(n) is float or (type(n) is int and abs(n) < 2**63) or n in _WORDS
+    for n in numbers
+  )
 
 
 def _unreadable(path: str | os.PathLike[str], error: OSError) -> str:

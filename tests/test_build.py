@@ -121,6 +121,18 @@ def test_recipes_are_sound(monkeypatch):
       " stop.mode='min'.",
     ),
     (["stop.mode=min"], "of stop.metric='val/accuracy' the max is best"),
+    (["seed=-1"], "seed=-1 must be finite and not negative."),
+    (["seed=4294967296"], "seed=4294967296 must be a number up to 2.15e+09."),
+    (["train.steps=9999999999"], "train.steps=9999999999 must be a number up"),
+    (
+      ["train.steps=0", "train.epochs=1e999"],
+      "train.epochs=inf must be a number up to 1e+06.",
+    ),
+    (["eval.every_epochs=1e300"], "eval.every_epochs=1e+300 must be a number"),
+    (["optim.eps=-1.0"], "optim.eps=-1.0 must be finite and not negative."),
+    (["data.label_names=1,"], "data.label_names=(1,) must be texts, such as"),
+    (["data.label_names=a,a"], "data.label_names=('a', 'a') names a class twi"),
+    (["data.text_column=" + "9" * 5000], "no file has that column."),
   ],
 )
 def test_contradictions(overrides, message):

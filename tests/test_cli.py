@@ -327,12 +327,49 @@ def test_predict_csv_is_no_formula(trained, images, capsys):
   assert all(len(row) == 13 for row in rows)
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+  "text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "\uff1d1+1"]
+)
 def test_formulas_are_quoted(text):
   row = {"input": text, "label": text, "probability": 1.0}
   written = predict._csv([{**row, "probabilities": {text: 1.0}}])
   header, cells = csv.reader(io.StringIO(written, newline=""))
   assert header[3] == cells[0] == cells[1] == "'" + text
+
+
+def test_a_cell_is_one_cell_wherever_it_is_split():
+  row = {"input": "a;=1+1", "label": 'b"\n=2', "probability": 0.5}
+  written = predict._csv([{**row, "probabilities": {"c;=3": 0.5}}])
+  assert written == (
+    '"input","label","probability","c;=3"\r\n"a;=1+1","b""\n=2",0.5,0.5\r\n'
+  )
+
+
+def test_a_file_name_that_is_no_utf8_is_printed_and_written(tmp_path):
+  # In a process of its own: pytest's own output takes any text.
+  code = (
+    "import json, sys; from jft.cli import main, predict\n"
+    "from jft import predictions, atomic\n"
+    "row = {'input': 'a\\udcff', 'label': 'b', 'probability': 1.0,"
+    " 'probabilities': {'b': 1.0}}\n"
+    "predictions.predict_files = lambda *a, **k: ([row], [])\n"
+    "from jft.cli import flags; flags.of_run = lambda workdir: None\n"
+    "argv = ['predict', '--workdir=x', 'a']\n"
+    "sys.exit(main.main(argv) or main.main([*argv, '--output=x.jsonl'])"
+    " or main.main([*argv, '--output=x.csv']))\n"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", code],
+    cwd=tmp_path,
+    env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+    capture_output=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr.decode()
+  assert done.stdout.splitlines()[0] == b"a\\udcff\tb\t1.0000"
+  (row,) = (tmp_path / "x.jsonl").read_bytes().splitlines()
+  assert json.loads(row)["input"] == "a\udcff"
+  assert b'"a\\udcff","b",1.0' in (tmp_path / "x.csv").read_bytes()
 
 
 def test_unreadable_images(trained, images, capsys):
@@ -404,7 +441,9 @@ def test_texts_from_training_to_csv(tmp_path, capsys):
   assert (
     (tmp_path / "out.csv")
     .read_bytes()
-    .startswith(b"input,label,probability,bad,good\r\n'=good film,")
+    .startswith(
+      b'"input","label","probability","bad","good"\r\n"\'=good film",'
+    )
   )
 
 

@@ -1,3 +1,4 @@
+import functools
 import itertools
 import pathlib
 
@@ -55,11 +56,54 @@ def test_overrides_keep_the_defaults_type():
     ("seed=True", r"expected int, got bool"),
     ("optim=3", r"is a section; set one of \['optim.b1'"),
     ("optim.lr", r"needs a value"),
+    ("optim.lr=" + "9" * 400, r"999\.\.\.: expected float, got int"),
+    ("train.steps=" + "9" * 5000, r"expected int, got str"),
+    ("train.steps=" + "(" * 5000, r"expected int, got str"),
+    ("train.steps=" + "-" * 5000 + "1", r"expected int, got str"),
+    ("train.steps=" + "1+" * 3000 + "1", r"expected int, got str"),
+    ("train.steps={[]: 1}", r"expected int, got str"),
+    ("train.steps=__import__('os').system('x')", r"expected int, got str"),
+    ("train.steps=1e999-1j", r"expected int, got complex"),
+    ("guard.enabled=\0", r"expected bool, got str"),
+    ("\ud800=1", r"unknown key '\\ud800'"),
   ],
 )
 def test_bad_overrides(text, message):
   with pytest.raises(UserError, match=message):
     overridden(text)
+
+
+def test_a_regex_needs_no_second_backslash():
+  c = overridden(r"tune.rules=[('block_\d/.*', 'top')]")
+  assert c.tune.rules == ((r"block_\d/.*", "top"),)
+
+
+DEEP = functools.reduce(lambda inside, _: [inside], range(500), 0)
+NESTED = functools.reduce(lambda inside, _: {"a": inside}, range(500), {})
+
+
+@pytest.mark.parametrize(
+  ("saved", "message"),
+  [
+    ({"seed": "x"}, "run.json: seed: expected int, got str"),
+    ({"seed": None}, "run.json: seed: expected int, got NoneType"),
+    ({"seed": True}, "run.json: seed: expected int, got bool"),
+    ({"optim": {"lr": "NaN"}}, "run.json: optim.lr: expected float, got str"),
+    ({"data": {"label_names": "ab"}}, "label_names: expected tuple, got str"),
+    ({"optim": 3}, "run.json: unknown key 'optim'"),
+    ({"a": {"b": 3}}, "run.json: unknown key 'a.b'"),
+    ({"tune": {"rules": DEEP}}, "more than 100 deep"),
+    (NESTED, "more than 100 deep"),
+  ],
+)
+def test_a_run_that_no_config_can_be(saved, message):
+  with pytest.raises(UserError, match=message):
+    config.from_dict(saved)
+
+
+def test_a_difference_of_values_nested_too_deeply_is_refused():
+  with pytest.raises(UserError, match="more than 100 deep"):
+    config.diff({"rules": DEEP}, {"rules": ()})
 
 
 def write(tmp_path, body):
@@ -77,6 +121,10 @@ def write(tmp_path, body):
     ("c.optim.lrr = 1.0", r"unknown key 'lrr'. Did you mean"),
     ("c.optim.lr = 'high'", r"recipe.py: Could not override field 'lr'"),
     ("c.optim.lr = = 1", r"recipe.py: invalid syntax"),
+    ("c.optim.lr = None", r"recipe.py: optim.lr: expected float, got NoneType"),
+    ("c.seed = True", r"recipe.py: seed: expected int, got bool"),
+    ("c = None", r"get_config\(\) must return jft.config.default\(\), changed"),
+    ("c = type(c)({'seed': 1})", r"must return jft.config.default\(\)"),
   ],
 )
 def test_bad_recipes(tmp_path, body, message):

@@ -63,6 +63,36 @@ def test_a_real_bomb_is_refused(tmp_path):
   assert "bomb.png" in (verify(path) or "")
 
 
+def test_a_small_file_of_many_pixels_is_refused():
+  # 6 kB that would take 64 million pixels, 0.5 GB.
+  data = _file(Image.new("1", (8000, 8000)))
+  assert len(data) < 10_000
+  with pytest.raises(
+    UserError, match=r"b\.png: 8000 x 8000 pixels in \d+ bytes"
+  ):
+    decode(data, "b.png")
+  blank = _file(Image.new("1", (2000, 2000)))
+  assert decode(blank, "blank.png").shape == (2000, 2000, 3)
+
+
+@pytest.mark.parametrize("side", [1, 7, 8])
+def test_the_smallest_jpeg_is_no_damaged_one(tmp_path, side):
+  path = tmp_path / "tiny.jpg"
+  path.write_bytes(_file(Image.new("RGB", (side, 3)), "JPEG"))
+  assert verify(path) is None
+
+
+def test_what_pillow_hands_to_other_programs_is_not_opened(monkeypatch):
+  # EPS is PostScript, a program: Pillow runs it by Ghostscript.
+  data = _file(Image.fromarray(PIXELS), "EPS")
+  monkeypatch.setattr("subprocess.Popen", None)
+  monkeypatch.setattr("subprocess.check_call", None)
+  with pytest.raises(
+    UserError, match=r"a\.jpg: cannot decode .*cannot identify"
+  ):
+    decode(data, "a.jpg")
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_a_truncated_file_is_named(tmp_path, kind):
   path = tmp_path / "half.img"

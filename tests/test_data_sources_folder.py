@@ -1,4 +1,5 @@
 import logging
+import os
 
 import numpy as np
 import pytest
@@ -72,6 +73,31 @@ def test_no_readable_image_is_an_error(tmp_path):
 def test_an_empty_class_is_an_error(root):
   (root / "emu").mkdir()
   with pytest.raises(UserError, match="emu holds no images"):
+    image_folder(root)
+
+
+def test_only_files_are_images(root):
+  kept = image_folder(root).files
+  (root / "cat" / "folder.png").mkdir()
+  os.mkfifo(root / "cat" / "pipe.png")  # reading it would wait for ever
+  assert image_folder(root).files == kept
+
+
+def test_a_broken_link_is_named(root):
+  (root / "cat" / "zz.png").symlink_to("gone.png")
+  source = image_folder(root)
+  i = source.files.index("cat/zz.png")
+  for read in (source.content, source.__getitem__):
+    with pytest.raises(UserError, match=r"cat/zz\.png"):
+      read(i)
+  assert image_folder(root, on_error="skip").skipped[0].count("zz.png")
+
+
+def test_a_class_whose_name_is_no_utf8_is_an_error(root):
+  os.mkdir(os.fsencode(root) + b"/b\xff")
+  with pytest.raises(
+    UserError, match=r"'b\\udcff': the name of a class must be"
+  ):
     image_folder(root)
 
 

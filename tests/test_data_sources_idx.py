@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -52,6 +53,14 @@ def test_a_missing_file_is_named(folder):
   ("data", "message"),
   [
     (_idx(IMAGES)[:-1], r"says \(3, 4, 5\), but 59 bytes follow"),
+    (_idx(IMAGES) + b"x", "but more bytes follow"),
+    (bytes([0, 0, 8, 70]) + 70 * bytes([0, 0, 0, 1]) + b"x", "not an idx file"),
+    # Too many for 64 bits.
+    (
+      bytes([0, 0, 8, 3]) + bytes.fromhex("ffffffff ffffffff 00000001") + b"x",
+      r"says \(4294967295, 4294967295, 1\), but 1 bytes",
+    ),
+    (bytes([0, 0, 8, 3]) + bytes(12), r"is empty: its header says \(0, 0, 0\)"),
     (_idx(IMAGES)[:9], "not an idx file"),
     (b"<html>", "not an idx file"),
     (b"", "not an idx file"),
@@ -69,6 +78,29 @@ def test_a_damaged_gzip_is_named(folder):
   file.write_bytes(file.read_bytes()[:-9])
   with pytest.raises(UserError, match="cannot read this file"):
     idx(folder)
+
+
+@pytest.mark.parametrize("at", [3, 12, 20, 40])
+def test_a_flipped_bit_in_a_gzip_is_named(folder, at):
+  file = folder / "train-images-idx3-ubyte.gz"
+  data = bytearray(file.read_bytes())
+  data[at] ^= 0x40
+  file.write_bytes(data)
+  if at != 3:  # a flag that gzip does not look at
+    with pytest.raises(UserError, match=r"train-images-idx3-ubyte\.gz"):
+      idx(folder)
+
+
+def test_a_gzip_bomb_is_not_inflated(folder):
+  head = _idx(IMAGES)
+  file = folder / "train-images-idx3-ubyte.gz"
+  file.write_bytes(gzip.compress(head + bytes(2**27)))
+  tracemalloc.start()
+  with pytest.raises(UserError, match="but more bytes follow"):
+    idx(folder)
+  peak = tracemalloc.get_traced_memory()[1]
+  tracemalloc.stop()
+  assert peak < 2**24
 
 
 def test_an_unknown_split_is_an_error(folder):

@@ -63,6 +63,28 @@ def test_what_cannot_be_read_is_named(tmp_path, content, options, message):
     csv(path, text="a", label="b", **options)
 
 
+@pytest.mark.parametrize("char", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_a_line_ends_at_a_line_feed_alone(tmp_path, char):
+  path = _write(tmp_path, f"a,b\nx{char}y,1\nz,0\n".encode())
+  assert _rows(csv(path, text="a", label="b")) == [
+    (f"x{char}y", "1"),
+    ("z", "0"),
+  ]
+
+
+def test_labels_of_thousands_of_digits_are_names(tmp_path):
+  path = _write(tmp_path, f"a,b\nx,{'9' * 5000}\ny,a\n")
+  assert csv(path, text="a", label="b").label_names == ("9" * 5000, "a")
+  path = _write(tmp_path, f"a,b\nx,{'9' * 5000}\n")
+  with pytest.raises(UserError, match="real numbers"):
+    csv(path, text="a", label="b")
+
+
+def test_what_no_path_can_be():
+  with pytest.raises(UserError, match="is no path: embedded null"):
+    csv("a\0b", text="a", label="b")
+
+
 def test_a_missing_file_is_named(tmp_path):
   with pytest.raises(UserError, match=r"gone\.csv: No such file"):
     csv(tmp_path / "gone.csv", text="a", label="b")
@@ -82,6 +104,11 @@ def test_jsonl_labels_may_be_integers_or_strings(tmp_path):
   ("row", "message"),
   [
     ("{", "a.jsonl:2: not JSON"),
+    ("[" * 100_000, "a.jsonl:2: not JSON"),
+    ('{"text": ' + "9" * 5000 + "}", "a.jsonl:2: not JSON"),
+    ('{"text": "\\ud800", "label": 1}', "half of a surrogate pair"),
+    ('{"text": "a", "label": "\\udcff"}', "half of a surrogate pair"),
+    ('{"text": "a", "label": ' + "[" * 500 + "]" * 500 + "}", "a string, got"),
     ("[1]", "a.jsonl:2: expected an object"),
     ('{"txt": "a", "label": 1}', "a.jsonl:2: no 'text'.*'txt'"),
     ('{"text": 1, "label": 1}', "'text' must be a string, got 1"),
@@ -93,6 +120,12 @@ def test_a_bad_line_of_jsonl_is_named(tmp_path, row, message):
   good = '{"text": "a", "label": 0}\n'
   with pytest.raises(UserError, match=message):
     jsonl(_write(tmp_path, good + row, "a.jsonl"))
+
+
+def test_a_number_is_no_key_of_jsonl(tmp_path):
+  path = _write(tmp_path, '{"text": "a", "label": 0}\n', "a.jsonl")
+  with pytest.raises(UserError, match=r"a\.jsonl:1: no 0"):
+    jsonl(path, text=0)
 
 
 def test_sst2(jft_data):

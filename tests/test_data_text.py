@@ -3,9 +3,11 @@ import importlib.util
 import json
 import pathlib
 import shutil
+import time
 
 import numpy as np
 import pytest
+import tokenizers
 
 from jft.data import load_tokenizer
 from jft.errors import UserError
@@ -138,6 +140,74 @@ def test_a_folder_without_a_tokenizer_is_an_error(tmp_path):
     UserError, match=r"neither tokenizer\.json nor vocab\.txt"
   ):
     load_tokenizer(tmp_path, 8)
+
+
+@pytest.mark.parametrize(
+  ("content", "message"),
+  [
+    ("[]", "not a JSON object"),
+    ("[" * 100_000, "not JSON"),
+    ('{"model_max_length": "512"}', "model_max_length must be a number"),
+    ('{"model_max_length": [512]}', "model_max_length must be a number"),
+    ('{"model_max_length": NaN}', "is not from 3 to nan"),
+    ('{"model_max_length": -1}', "is not from 3 to -1"),
+    ('{"do_lower_case": "yes"}', "not a tokenizer"),
+  ],
+)
+def test_a_damaged_config_is_an_error(vocab, content, message):
+  (vocab / "tokenizer_config.json").write_text(content)
+  with pytest.raises(UserError, match=message):
+    load_tokenizer(vocab, 8)
+
+
+@pytest.mark.parametrize("pad", ['["[PAD]"]', "3", '{"content": [1]}', "{}"])
+def test_a_padding_token_that_is_no_text_counts_as_none(vocab, pad):
+  config = f'{{"pad_token": {pad}, "model_max_length": 1e30}}'
+  (vocab / "tokenizer_config.json").write_text(config)
+  assert load_tokenizer(vocab, 8).pad_id == 0
+
+
+def _tokenizer_json(folder, tokens, special=0):
+  made = tokenizers.Tokenizer(
+    tokenizers.models.WordLevel(tokens, unk_token="[UNK]")
+  )
+  made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+  if special:
+    made.post_processor = tokenizers.processors.TemplateProcessing(
+      single=" ".join(["[UNK]"] * special) + " $A",
+      pair="$A $B",
+      special_tokens=[("[UNK]", tokens["[UNK]"])],
+    )
+  made.save(str(folder / "tokenizer.json"))
+
+
+@pytest.mark.parametrize(
+  ("tokens", "special", "message"),
+  [
+    ({"[UNK]": 0, "a": 2**31}, 0, "a token has the id 2147483648"),
+    ({"a": 0}, 0, "not a tokenizer: WordLevel error: Missing .UNK."),
+    ({"[UNK]": 0}, 20, "not a tokenizer"),
+  ],
+)
+def test_what_would_fail_at_the_first_text_fails_at_once(
+  tmp_path, tokens, special, message
+):
+  _tokenizer_json(tmp_path, tokens, special)
+  with pytest.raises(UserError, match=message):
+    load_tokenizer(tmp_path, 8)
+
+
+def test_a_long_pair_is_cut_before_its_combinations_are_made(vocab):
+  tokenizer = load_tokenizer(vocab, 8)
+  texts, pairs = ["the cats! " * 20], ["cat the" * 20 + " "]
+  whole = tokenizer.encoder.encode_batch([(texts[0], pairs[0])])[0]
+  (row,) = tokenizer.encode_batch(texts, pairs)
+  assert row["input_ids"].tolist() == whole.ids
+  assert row["token_type_ids"].tolist() == whole.type_ids
+  started = time.monotonic()
+  (long,) = tokenizer.encode_batch([texts[0] * 500], [pairs[0] * 500])
+  assert time.monotonic() - started < 5  # else minutes, and 60 GB
+  assert long["input_ids"].tolist() == whole.ids
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "vocab.txt"])

@@ -318,8 +318,18 @@ def test_a_setting_that_bert_has_not_is_named(key, value):
     ({"pooling": "men"}, "pooling .*'men'.*Did you mean 'mean'"),
     ({"activation": "tanh"}, "activation must be one of gelu, "),
     ({"heads": 5}, "width 768 must be a multiple of heads 5"),
-    ({"depth": 0}, "depth must be positive, got 0"),
+    ({"depth": 0}, "depth must be an integer from 1 to 1000, got 0"),
     ({"attention_dropout": 1}, "attention_dropout must be in "),
+    ({"attention_dropout": "0.1"}, r"must be in \[0, 1\), got '0.1'"),
+    ({"norm_eps": float("nan")}, r"norm_eps must be in \[0, 1000\), got nan"),
+    ({"depth": 10**9}, "depth must be an integer from 1 to 1000, got 10"),
+    (
+      {"width": 768.0},
+      "width must be an integer from 1 to 16777216, got 768.0",
+    ),
+    ({"width": "%s"}, "width must be an integer .* got '%s'"),
+    ({"heads": True}, "heads must be an integer"),
+    ({"activation": ["gelu"]}, r"activation must be one of .* got \['gelu'\]"),
   ],
 )
 def test_a_config_that_cannot_be_is_refused(wrong, message):

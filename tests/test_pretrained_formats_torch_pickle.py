@@ -102,6 +102,8 @@ def test_no_call_of_a_hostile_pickle_is_made(tmp_path, protocol):
 
 
 OS_SYSTEM = b"cos\nsystem\n"
+# Sixty nested pairs of the same tuple: 2**60 steps to hash, to print, to copy.
+NESTED = b")" + b"q\x00h\x00\x86" * 60
 HOSTILE = {
   "load_from_bytes": (b"ctorch.storage\n_load_from_bytes\n.", "_load_from_byt"),
   "numpy fromfile": (b"cnumpy\nfromfile\n.", "numpy.fromfile"),
@@ -132,6 +134,19 @@ HOSTILE = {
   "no end": (b"}", "truncated"),
   "endless name": (b"c" + b"a" * 10_000, "longer than"),
   "not a mapping": (b"].", "got a list"),
+  "name that prints for ages": (NESTED + b"U\x01a\x93.", "other than text"),
+  "one list to many calls": (
+    b"]("
+    + b"N" * 2000
+    + b"eq\x000"
+    + b"ctorch\nSize\nh\x00\x85R0" * 2500
+    + b".",
+    "copies more than",
+  ),
+  "storage of many parts": (
+    b"(U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x01NNtQ.",
+    "no storage",
+  ),
   "itself": (b"}q\x00U\x05modelh\x00s.", "expected a state dict"),
 }
 
@@ -146,12 +161,47 @@ def test_hostile_opcodes_are_refused(case, tmp_path):
 
 
 def test_a_key_that_hashes_for_ages_is_refused_at_once(tmp_path):
-  # Sixty nested pairs of the same tuple: 2**60 steps to hash.
-  data = b"})" + b"q\x00h\x00\x86" * 60 + b"Ns."
+  data = b"}" + NESTED + b"Ns."
   start = time.monotonic()
   with pytest.raises(UserError, match="uses a tuple as a key"):
     formats.read(torch_zip(tmp_path / "x.pth", data))
   assert time.monotonic() - start < 5
+
+
+def legacy(*parts: bytes) -> bytes:
+  magic = b"\x80\x02\x8a\x0a" + 0x1950A86A20F9469CFC6C.to_bytes(10, "little")
+  return magic + b"." + b"".join(parts)
+
+
+@pytest.mark.parametrize(
+  ("parts", "reason"),
+  [
+    ([NESTED + b".", b"}."], "legacy format tuple, known is 1001"),
+    (
+      [
+        b"M\xe9\x03.",
+        b"}U\x0dlittle_endian\x88s.",
+        b"}.",
+        b"]" + NESTED + b"a.",
+      ],
+      "a storage is named by a tuple",
+    ),
+  ],
+)
+def test_nothing_of_a_legacy_file_is_printed_for_ages(parts, reason, tmp_path):
+  path = tmp_path / "x.pth"
+  path.write_bytes(legacy(*parts, b"}."))
+  with pytest.raises(UserError, match=rf"x\.pth: .*{reason}"):
+    formats.read(path)
+
+
+def test_a_pickle_that_inflates_a_thousandfold_is_refused(tmp_path):
+  # 4 kB of 4,000,000 empty dicts.
+  data = b"}" * 4_000_000
+  path = torch_zip(tmp_path / "x.pth", data, compress=zipfile.ZIP_DEFLATED)
+  assert path.stat().st_size < 5000
+  with pytest.raises(UserError, match=r"inflates from \d+ to 4000000 bytes"):
+    formats.read(path)
 
 
 def test_deep_nesting_is_harmless(tmp_path):

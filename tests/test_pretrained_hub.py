@@ -133,6 +133,15 @@ def test_unknown_sources(tmp_path, monkeypatch):
     hub.locate("https://example.com/model.pth")
 
 
+@pytest.mark.parametrize(
+  "source", ["~nobody_of_this_name/net", "a" * 5000, "b" * 300, "~a\0b", "a\0"]
+)
+def test_what_no_path_can_be(source):
+  # Which of the two, depends on Python's version.
+  with pytest.raises(UserError, match=r"is no path|does not exist"):
+    hub.locate(source)
+
+
 @pytest.mark.parametrize("content", ["[1]", "{", "\xff"])
 def test_malformed_config(content, tmp_path):
   (model(tmp_path) / "config.json").write_text(content, "latin-1")
@@ -210,7 +219,8 @@ def test_package_with_two_models_wants_a_folder(package):
 
 
 @pytest.mark.parametrize(
-  "name", ["no_such_pkg_here", "", "os.path", "json.tool", "1x", "abc"]
+  "name",
+  ["no_such_pkg_here", "", "os.path", "json.tool", "1x", "abc", "__main__"],
 )
 def test_package_that_is_not_there(name):
   with pytest.raises(UserError, match="no Python package"):

@@ -169,6 +169,32 @@ def test_nothing_a_file_says_becomes_html(page, tmp_path):
   assert "49" not in evil.text.replace(EVIL, "")
 
 
+@pytest.mark.parametrize("ended", [True, False])
+def test_names_of_runs_metrics_and_events_become_no_html(tmp_path, ended):
+  evil = "<script>alert(1)<script><b onload='x'>&lt;\"{{ 7*7 }}"
+  workdir = tmp_path / evil
+  workdir.mkdir()
+  make_run(workdir, evil, ended)
+  with writers.MetricsWriter(workdir, tensorboard=False) as writer:
+    writer.event(10, 0, evil, **{evil: evil})
+    writer.write(10, 0, {f"val/{evil}": 1.0})
+  if ended:
+    made = summary(evil)
+    made["metrics"] = {evil: 1.0}
+    writers.write_json(workdir / "summary.json", {**made, "status": evil})
+  text = report.render(workdir).read_text(encoding="utf-8")
+  found = Page(text)
+  assert "script" not in found.tags
+  assert "onload" not in found.attributes
+  assert found.text.count(evil) >= 10
+  assert re.search(r"<title>&lt;script&gt;", text)
+
+
+def test_half_a_surrogate_pair_is_no_crash(tmp_path):
+  make_run(tmp_path, "caf\udcff")  # so matplotlib draws no text at all
+  assert "caf&#56575;" in report.render(tmp_path).read_text(encoding="utf-8")
+
+
 def test_nothing_is_fetched_from_elsewhere(workdir, page):
   text = (workdir / "report.html").read_text()
   assert all(url.startswith("data:image/png;base64,iVBOR") for url in page.urls)

@@ -1,6 +1,7 @@
 import json
 import logging
 import math
+import os
 import pathlib
 import struct
 import sys
@@ -207,9 +208,41 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch):
   assert writers.read_json(path) == {"step": 1}
 
 
+def test_half_a_surrogate_pair_is_written_and_read_back(tmp_path):
+  name = os.fsdecode(b"caf\xff.png")
+  writers.write_json(tmp_path / "x.json", {"file": name})
+  assert writers.read_json(tmp_path / "x.json") == {"file": name}
+  with writers.MetricsWriter(tmp_path, tensorboard=False) as writer:
+    writer.event(1, 0, "phase", file=name)
+  assert writers.read_metrics(tmp_path)[0]["file"] == name
+
+
+@pytest.mark.parametrize(
+  "line",
+  [
+    '{"step": 1, "train/loss": "."}',
+    '{"step": 1, "train/loss": {}}',
+    '{"step": 1, "train/loss": null}',
+    '{"step": 1, "train/loss": true}',
+    '{"step": 1, "train/loss": 1' + "0" * 400 + "}",
+    '{"step": 1' + "0" * 30 + "}",
+    '{"step": 1, "event": "rollback", "rolled_back_to": "0"}',
+    '{"step": 1, "a": ' + "[" * 100_000,
+  ],
+)
+def test_a_line_of_metrics_that_nobody_wrote_is_named(tmp_path, line):
+  (tmp_path / "metrics.jsonl").write_text(f'{{"step": 0}}\n{line}\n')
+  with pytest.raises(UserError, match=r"line 2 of .*metrics\.jsonl is damaged"):
+    writers.read_metrics(tmp_path)
+
+
 def test_reading_json_says_what_is_wrong(tmp_path):
   with pytest.raises(UserError, match=r"cannot read .*run\.json: No such file"):
     writers.read_json(tmp_path / "run.json")
   (tmp_path / "run.json").write_text("{")
   with pytest.raises(UserError, match=r"run\.json is not JSON"):
     writers.read_json(tmp_path / "run.json")
+  for text in ("[" * 100_000, "9" * 5000):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(UserError, match=r"run\.json is not JSON"):
+      writers.read_json(tmp_path / "run.json")

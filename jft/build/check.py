@@ -5,6 +5,7 @@ import os
 
 import jax
 
+from jft.config import flatten
 from jft.errors import UserError, did_you_mean
 from jft.typing import Any
 
@@ -46,9 +47,11 @@ POSITIVE = (
   "log.every_steps",
 )
 NOT_NEGATIVE = (
+  "seed",
   "optim.backbone_lr_scale",
   "optim.warmup_steps",
   "optim.weight_decay",
+  "optim.eps",
   "optim.clip_norm",
   "optim.final_lr",
   "data.train_examples",
@@ -68,6 +71,9 @@ SHARES = (
   "optim.b2",
 )
 UP_TO_ONE = ("data.crop_pct", "guard.lr_cut")
+# Counts must fit Int32, which is what steps and seeds are on a device.
+LARGEST = {"train.epochs": 1e6, "eval.every_epochs": 1e6}
+LARGEST_OF_ALL = 2**31 - 1
 
 
 def check(config: Any) -> None:
@@ -85,24 +91,31 @@ def check(config: Any) -> None:
 
 
 def _check_values(config: Any) -> None:
+  flat = flatten(config)
   for key, known in CHOICES.items():
-    if (value := _get(config, key)) not in known:
+    if (value := flat[key]) not in known:
       raise UserError(
         f"{key}={value!r}: choose one of {', '.join(filter(None, known))}."
         + did_you_mean(str(value), known)
       )
   for key in POSITIVE:
-    if not 0 < (value := _get(config, key)) < math.inf:
+    if not 0 < (value := flat[key]) < math.inf:
       raise UserError(f"{key}={value} must be above 0 and finite.")
   for key in NOT_NEGATIVE:
-    if not 0 <= (value := _get(config, key)) < math.inf:
+    if not 0 <= (value := flat[key]) < math.inf:
       raise UserError(f"{key}={value} must be finite and not negative.")
   for key in SHARES:
-    if not 0 <= (value := _get(config, key)) < 1:
+    if not 0 <= (value := flat[key]) < 1:
       raise UserError(f"{key}={value} is a share, in [0, 1).")
   for key in UP_TO_ONE:
-    if not 0 <= (value := _get(config, key)) <= 1:
+    if not 0 <= (value := flat[key]) <= 1:
       raise UserError(f"{key}={value} must lie in [0, 1].")
+  for key, value in flat.items():
+    most = LARGEST.get(key, LARGEST_OF_ALL)
+    if isinstance(value, int | float) and not abs(value) <= most:
+      raise UserError(
+        f"{key}={str(value)[:40]} must be a number up to {most:.3g}."
+      )
 
 
 def _check_model(config: Any) -> None:
@@ -126,6 +139,7 @@ def _check_data(data: Any) -> None:
       "data.train is empty: say where the examples are, such as"
       " 'sklearn:digits', 'folder:PATH', 'csv:PATH' or 'tfds:NAME/SPLIT'."
     )
+  _check_names(data)
   cut = _cut(data)
   if sum(cut) >= 1:
     raise UserError(
@@ -137,6 +151,19 @@ def _check_data(data: Any) -> None:
       "no validation data: the best checkpoint could not be told. Give"
       " data.validation or a data.validation_fraction."
     )
+
+
+def _check_names(data: Any) -> None:
+  names = data.label_names
+  if not all(isinstance(name, str) for name in names):
+    raise UserError(
+      f"data.label_names={names} must be texts, such as ('cat', 'dog')."
+    )
+  if len(set(names)) != len(names):
+    raise UserError(f"data.label_names={names} names a class twice.")
+  for key in ("text_column", "text_pair_column", "label_column"):
+    if data[key].isdecimal() and len(data[key]) > 6:
+      raise UserError(f"data.{key}={data[key][:40]}: no file has that column.")
 
 
 def _cut(data: Any) -> list[float]:
@@ -234,8 +261,3 @@ def _check_deterministic(config: Any) -> None:
       " first used: the jft command sets it; a notebook says"
       " os.environ['XLA_FLAGS'] = ... in its first cell."
     )
-
-
-def _get(config: Any, key: str) -> Any:
-  section, _, name = key.partition(".")
-  return config[section][name]

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.metadata
+import io
 import sys
 from collections.abc import Sequence
 
@@ -27,12 +28,10 @@ input, 130 interrupted twice.
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs one command; returns its exit code."""
   argv = list(sys.argv[1:] if argv is None else argv)
-  parser, commands = _parser()
-  args, rest = parser.parse_known_args(argv)
-  if args.command is None:
-    parser.print_help()
-    return 0
-  overrides = [_override(commands[args.command], text) for text in rest]
+  if isinstance(sys.stdout, io.TextIOWrapper):
+    # A file name that is no UTF-8 is printed as it can be.
+    sys.stdout.reconfigure(errors="backslashreplace")
+  args, overrides = parse(argv)
   try:
     return args.run(args, overrides, ("jft", *argv))
   except (UserError, OSError) as error:
@@ -46,6 +45,20 @@ def main(argv: Sequence[str] | None = None) -> int:
       raise
     print(f"jft: failed: {redact(str(error))}", file=sys.stderr)
     return 1
+
+
+def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+  """Returns the arguments of a command, and its "section.key=value"s.
+
+  Raises:
+    SystemExit: after the help or the version, or for a usage error (2).
+  """
+  parser, commands = _parser()
+  args, rest = parser.parse_known_args(argv)
+  if args.command is None:
+    args.run = lambda *_: parser.print_help() or 0
+    return args, []
+  return args, [_override(commands[args.command], text) for text in rest]
 
 
 def _parser():

@@ -9,6 +9,8 @@ import sys
 from typing import Any
 
 HELP = "predict files with a run's best checkpoint"
+# With the wide forms, which Excel takes for the same in some languages.
+_FORMULAS = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 DESCRIPTION = """\
 Predict files with a run's best checkpoint. An image model reads images; a text
 model reads .txt (one text a line), .csv, .tsv and .jsonl (the text column of
@@ -62,7 +64,8 @@ def run(
     print(f"skipped {name}: {reason}", file=sys.stderr)
   if args.output:
     text = _csv(rows) if suffix == ".csv" else _jsonl(rows)
-    atomic.write_bytes(args.output, text.encode())
+    # A file name that is no UTF-8 is written as it can be; JSON reads it back.
+    atomic.write_bytes(args.output, text.encode(errors="backslashreplace"))
   if args.json:
     names = [name for name, _ in skipped]
     print(json.dumps(to_json({"predictions": rows, "skipped": names})))
@@ -83,7 +86,9 @@ def _jsonl(rows: list[dict[str, Any]]) -> str:
 
 def _csv(rows: list[dict[str, Any]]) -> str:
   out = io.StringIO()
-  writer = csv.writer(out)
+  # All texts are quoted: where a spreadsheet splits at ";", the rest of an
+  # unquoted text after one would be a cell of its own, and so a formula.
+  writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC)
   names = map(_harmless, rows[0]["probabilities"] if rows else [])
   writer.writerow(["input", "label", "probability", *names])
   for row in rows:
@@ -100,4 +105,4 @@ def _csv(rows: list[dict[str, Any]]) -> str:
 
 def _harmless(text: str) -> str:
   """Keeps a spreadsheet from running a text that begins like a formula."""
-  return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+  return f"'{text}" if text.startswith(_FORMULAS) else text

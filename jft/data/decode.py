@@ -12,6 +12,14 @@ from jft.typing import UInt8
 MAX_PIXELS = 2**26
 """67 megapixels: beyond it a file is taken for a decompression bomb."""
 
+# A bomb is also what grows too much: a PNG of one grey is 1000 pixels a byte.
+MAX_GROWTH = 2000  # pixels a byte
+_SMALL = 2**22  # pixels that are harmless whatever the file's size
+
+# Those of a folder's suffixes. Pillow knows 40 more, told by content and not by
+# name, among them EPS, which it hands to Ghostscript, a program, to run.
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
+
 
 def decode(
   data: bytes | Path,
@@ -51,11 +59,14 @@ def _open(
   data: bytes | Path, name: str, upright: bool, max_pixels: int, draft: bool
 ) -> Image.Image:
   try:
-    file = data if isinstance(data, Path) else io.BytesIO(data)
-    with Image.open(file) as image:
-      _check(image, name, max_pixels)
+    is_path = isinstance(data, Path)
+    size = data.stat().st_size if is_path else len(data)
+    file = data if is_path else io.BytesIO(data)
+    with Image.open(file, formats=_FORMATS) as image:
+      _check(image, name, max_pixels, size)
       if draft:
-        image.draft("RGB", (image.width // 8, image.height // 8))
+        eighth = (max(1, image.width // 8), max(1, image.height // 8))
+        image.draft("RGB", eighth)
       turned = ImageOps.exif_transpose(image) if upright else image
       if turned.mode == "P" and "transparency" in turned.info:
         turned = turned.convert("RGBA")
@@ -68,11 +79,17 @@ def _open(
     ) from error
 
 
-def _check(image: Image.Image, name: str, max_pixels: int) -> None:
-  if image.width * image.height > max_pixels:
+def _check(image: Image.Image, name: str, max_pixels: int, size: int) -> None:
+  pixels = image.width * image.height
+  if pixels > max_pixels:
     raise UserError(
       f"{name}: {image.width} x {image.height} pixels, more than"
       f" {max_pixels}; make the image smaller."
+    )
+  if pixels > max(_SMALL, MAX_GROWTH * size):
+    raise UserError(
+      f"{name}: {image.width} x {image.height} pixels in {size} bytes, which is"
+      " a decompression bomb or a blank page; make the image smaller."
     )
   if image.mode.startswith(("I", "F")):
     raise UserError(

@@ -77,7 +77,8 @@ def encode_labels(
     UserError: for an unknown label, with its file and line.
   """
   distinct = sorted(set(values))
-  integers = all(re.fullmatch(r"[+-]?\d+", value) for value in distinct)
+  # Longer ones are names: int() refuses thousands of digits.
+  integers = all(re.fullmatch(r"[+-]?\d{1,18}", value) for value in distinct)
   if label_names is None:
     _reject_numbers(distinct, integers, path)
     label_names = sorted(distinct, key=int) if integers else distinct

@@ -39,10 +39,21 @@ def problems(directory: Any) -> list[str]:
     entries = json.loads((directory / FILE).read_text())
   except FileNotFoundError:
     return [f"{FILE} is missing"]
-  except ValueError:
+  except (ValueError, RecursionError):
     return [f"{FILE} is damaged"]
-  rows = (_compare(directory, name, *sums) for name, sums in entries.items())
+  if not isinstance(entries, dict) or not all(map(_is_row, entries.values())):
+    return [f"{FILE} is damaged"]
+  # Only what lies in the folder is opened, wherever a name may lead.
+  there = set(_files(directory))
+  rows = (
+    _compare(directory, name, *sums) if name in there else f"{name} is missing"
+    for name, sums in entries.items()
+  )
   return [row for row in rows if row]
+
+
+def _is_row(sums: Any) -> bool:
+  return isinstance(sums, list) and [type(n) for n in sums] == [int, int]
 
 
 def _files(directory: Any, prefix: str = "") -> Iterator[str]:

@@ -36,12 +36,31 @@ class Record:
       name: value if math.isfinite(value) else str(value)
       for name, value in self.metrics.items()
     }
-    return {**dataclasses.asdict(self), "metrics": metrics}
+    return {**vars(self), "metrics": metrics}
 
   @classmethod
   def from_json(cls, saved: Mapping[str, Any]) -> Self:
-    """Returns the record that `to_json` was given."""
-    return cls(**{**saved, "metrics": numbers(saved["metrics"], None)})
+    """Returns the record that `to_json` was given.
+
+    Raises:
+      UserError: if it was given something else.
+    """
+    try:
+      record = cls(**{**saved, "metrics": numbers(saved["metrics"], None)})
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+      raise UserError(f"the record is malformed: {error}.") from error
+    except OverflowError as error:
+      raise UserError(
+        f"a metric of the record is too large: {error}."
+      ) from error
+    kinds = {"step": int, "attempt": int, "leaves": dict, "frozen": str}
+    for name, kind in {**kinds, "extra": dict}.items():
+      if type(getattr(record, name)) is not kind:
+        raise UserError(
+          f"{name} of the record must be {kind.__name__}, got"
+          f" {type(getattr(record, name)).__name__}."
+        )
+    return record
 
   def repeats(self, old: "Record") -> bool:
     """Returns whether saving this on top of `old` would change nothing."""
@@ -84,7 +103,7 @@ def json_copy(extra: Mapping[str, Any] | None) -> dict[str, Any]:
   """
   try:
     return json.loads(json.dumps(dict(extra or {})))
-  except (TypeError, ValueError) as error:
+  except (TypeError, ValueError, RecursionError) as error:
     raise UserError(
       f"extra must hold what JSON can (numbers, text, lists, dicts): {error}."
     ) from error

@@ -161,7 +161,7 @@ class StepStore:
     try:
       text = (self.directory / str(step) / "record" / "metadata").read_text()
       return Record.from_json(json.loads(text))
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, RecursionError):
       return None
 
 

@@ -1,6 +1,7 @@
 """What makes one BERT differ from another, and the sizes that have names."""
 
 import dataclasses
+import reprlib
 import types
 from typing import Any, Literal
 
@@ -30,14 +31,32 @@ ACTIVATIONS = types.MappingProxyType(
   }
 )
 POOLINGS = ("cls_pooler", "cls", "mean")
+MAX_DEPTH = 1000
+MAX_SIZE = 2**24
 
 
 def _check_known(what: str, value: Any, known: Any) -> None:
-  if value not in known:
+  if not isinstance(value, str) or value not in known:
     raise UserError(
-      f"{what} must be one of {', '.join(known)}, got {value!r}."
-      f"{did_you_mean(str(value), known)}"
+      f"{what} must be one of {', '.join(known)}, got {reprlib.repr(value)}."
+      f"{did_you_mean(value, known) if isinstance(value, str) else ''}"
     )
+
+
+def _check_number(field: str, default: Any, value: Any) -> None:
+  if isinstance(default, int):
+    most = MAX_DEPTH if field == "depth" else MAX_SIZE
+    if type(value) is not int or not 1 <= value <= most:
+      raise UserError(
+        f"BERT {field} must be an integer from 1 to {most}, got"
+        f" {reprlib.repr(value)}."
+      )
+  if isinstance(default, float):
+    below = 1 if field.endswith("dropout") else 1000
+    if type(value) not in (int, float) or not 0 <= value < below:
+      raise UserError(
+        f"BERT {field} must be in [0, {below}), got {reprlib.repr(value)}."
+      )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,11 +98,8 @@ class BertConfig:
   def __post_init__(self):
     for field, known in (("activation", ACTIVATIONS), ("pooling", POOLINGS)):
       _check_known(f"BERT {field}", getattr(self, field), known)
-    for field, value in dataclasses.asdict(self).items():
-      if field.endswith("dropout") and not 0 <= value < 1:
-        raise UserError(f"BERT {field} must be in [0, 1), got {value!r}.")
-      if isinstance(value, int) and not field.endswith("dropout") and value < 1:
-        raise UserError(f"BERT {field} must be positive, got {value}.")
+    for field in dataclasses.fields(self):
+      _check_number(field.name, field.default, getattr(self, field.name))
     if self.width % self.heads:
       raise UserError(
         f"BERT width {self.width} must be a multiple of heads {self.heads}."
@@ -110,8 +126,8 @@ class BertConfig:
     for key, want in _HF_FIXED.items():
       if config.get(key, want) != want:
         raise UserError(
-          f"config.json: {key} is {config[key]!r}, jft's BERT only has"
-          f" {want!r}."
+          f"config.json: {key} is {reprlib.repr(config[key])}, jft's BERT only"
+          f" has {want!r}."
         )
     if "hidden_act" in config:
       _check_known("config.json: hidden_act", config["hidden_act"], ACTIVATIONS)

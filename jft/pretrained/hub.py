@@ -9,7 +9,6 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jft.errors import UserError, did_you_mean, near_misses
-from jft.pretrained import hf
+from jft.pretrained import card, hf
 from jft.pretrained.formats import sharded
 
 SCHEMES = ("hf", "jft", "package")
@@ -79,12 +78,17 @@ def locate(source: str | Path) -> Located:
   """
   source = str(source)
   scheme, colon, rest = source.partition(":")
-  if colon and scheme in SCHEMES and not Path(source).exists():
+  try:
+    path = Path(source).expanduser()
+    is_dir, is_file = path.is_dir(), path.is_file()
+  except (OSError, RuntimeError, ValueError) as error:
+    # Too long a name, no such user, a NUL.
+    raise UserError(f"{source[:200]!r} is no path: {error}"[:400]) from error
+  if colon and scheme in SCHEMES and not (is_dir or is_file):
     return {"hf": _hf, "jft": _zoo, "package": _package}[scheme](source, rest)
-  path = Path(source).expanduser()
-  if path.is_dir():
+  if is_dir:
     return _folder(source, path, "folder")
-  if path.is_file():
+  if is_file:
     return _file(source, path, "file")
   if re.fullmatch(r"[a-z][a-z0-9+.-]+", scheme) and colon:
     raise UserError(
@@ -139,7 +143,7 @@ def _located(
     folder=folder,
     weights=weights,
     files=sharded.shards(weights) if index else (weights,),
-    config=_config(config) if config.is_file() and config != weights else {},
+    config=card.read(config) if config.is_file() and config != weights else {},
     tokenizer=found[0] if found and beside else None,
     revision=revision,
   )
@@ -163,16 +167,6 @@ def _weights_in(folder: Path) -> Path:
   )
 
 
-def _config(path: Path) -> dict[str, Any]:
-  try:
-    config = json.loads(path.read_bytes())
-  except (ValueError, RecursionError) as error:
-    raise UserError(f"{path} is not JSON: {error}.") from error
-  if not isinstance(config, dict):
-    raise UserError(f"{path} is not a JSON object.")
-  return config
-
-
 def _zoo(source: str, name: str) -> Located:
   known = sorted(file.stem for file in ZOO.glob("*.safetensors"))
   if name not in known:
@@ -194,7 +188,10 @@ def _package(source: str, rest: str) -> Located:
   name, _, inside = rest.partition("/")
   module = name.replace("-", "_")
   # A dotted name would import its parent; nothing of a package is run here.
-  spec = importlib.util.find_spec(module) if module.isidentifier() else None
+  try:
+    spec = importlib.util.find_spec(module) if module.isidentifier() else None
+  except ValueError:  # a module without a spec, such as __main__
+    spec = None
   roots = list(spec.submodule_search_locations or []) if spec else []
   if not roots:
     raise UserError(

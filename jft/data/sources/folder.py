@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,7 +32,11 @@ class ImageFolder:
   """Why each unreadable file was left out, with its path."""
 
   def content(self, i: int) -> bytes:
-    return (self.root / self.files[i]).read_bytes()
+    path = self.root / self.files[i]
+    try:
+      return path.read_bytes()
+    except OSError as error:
+      raise UserError(f"cannot read {path}: {error.strerror}.") from error
 
   def __len__(self) -> int:
     return len(self.files)
@@ -94,6 +99,12 @@ def _classes(root: Path, names: Sequence[str] | None) -> tuple[str, ...]:
     raise UserError(
       f"{root} holds no class folders; expected {root}/CLASS/image.jpg."
     )
+  # Python reads bytes that are no UTF-8 as halves of surrogate pairs.
+  if bad := [name for name in found if re.search("[\ud800-\udfff]", name)]:
+    raise UserError(
+      f"{root} holds a folder {bad[0]!r}: the name of a class must be UTF-8;"
+      " rename it."
+    )
   if names is None:
     return tuple(found)
   for folder in found:
@@ -112,7 +123,10 @@ def _images(root: Path, folder: str) -> list[str]:
   files = sorted(
     file.relative_to(root).as_posix()
     for file in (root / folder).rglob("*")
-    if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+    if file.suffix.lower() in SUFFIXES
+    and not file.name.startswith(".")
+    # Reading a pipe would wait for ever; a broken link is told when it is read.
+    and (file.is_file() or not file.exists())
   )
   if not files:
     raise UserError(

@@ -1,14 +1,18 @@
 """The idx files of MNIST and of the data sets that took its place."""
 
 import gzip
+import math
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from jft.data.sources.arrays import Arrays, arrays
 from jft.errors import UserError
 
+_PIECE = 2**20
 _PREFIXES = {"train": "train", "test": "t10k"}
 
 
@@ -66,19 +70,40 @@ def _find(folder: Path, stem: str) -> Path:
 
 def _read(path: Path) -> np.ndarray:
   try:
-    raw = path.read_bytes()
-    data = gzip.decompress(raw) if path.suffix == ".gz" else raw
-  except (OSError, EOFError) as error:
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+      shape = _shape(path, file)
+      if 0 in shape:
+        raise UserError(f"{path} is empty: its header says {shape}.")
+      # One byte more than there should be: what inflates to gigabytes is found
+      # out before it does.
+      data = _take(file, math.prod(shape) + 1)
+  except (OSError, EOFError, zlib.error) as error:
     raise UserError(f"{path}: cannot read this file: {error}") from error
-  # Two zero bytes, the type (8: unsigned byte), the number of axes.
-  start = 4 + 4 * data[3] if len(data) > 3 else 4
-  if len(data) <= start or data[:3] != b"\0\0\x08":
-    raise UserError(f"{path} is not an idx file of bytes.")
-  shape = np.frombuffer(data[:start], ">u4", offset=4).astype(int)
-  values = np.frombuffer(data, np.uint8, offset=start)
-  if values.size != np.prod(shape):
+  if len(data) != math.prod(shape):
+    follow = "more" if len(data) > math.prod(shape) else len(data)
     raise UserError(
-      f"{path}: its header says {tuple(map(int, shape))}, but"
-      f" {values.size} bytes follow; the file is truncated or damaged."
+      f"{path}: its header says {shape}, but {follow} bytes follow; the file is"
+      " truncated or damaged."
     )
-  return values.reshape(shape)
+  return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _shape(path: Path, file: gzip.GzipFile | BinaryIO) -> tuple[int, ...]:
+  # Two zero bytes, the type (8: unsigned byte), the number of axes.
+  head = file.read(4)
+  axes = head[3] if len(head) == 4 else 0
+  sizes = file.read(4 * axes)
+  known = head[:3] == b"\0\0\x08" and 0 < axes <= 8
+  if not known or len(sizes) != 4 * axes:
+    raise UserError(f"{path} is not an idx file of bytes.")
+  return tuple(int(n) for n in np.frombuffer(sizes, ">u4"))
+
+
+def _take(file: gzip.GzipFile | BinaryIO, most: int) -> bytearray:
+  """Reads in pieces: read(n) sets n bytes aside before it finds the end."""
+  data = bytearray()
+  while len(data) < most and (
+    piece := file.read(min(_PIECE, most - len(data)))
+  ):
+    data += piece
+  return data

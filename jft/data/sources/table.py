@@ -1,7 +1,10 @@
 """Texts with labels from CSV, TSV and JSON Lines files."""
 
 import csv as csv_format
+import io
 import json
+import re
+import reprlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -104,23 +107,29 @@ def jsonl(
 def _record(where: str, row: str, wanted: dict[str, str]) -> dict[str, str]:
   try:
     found = json.loads(row)
-  except json.JSONDecodeError as error:
+  # A number of 5000 digits is a ValueError and no JSONDecodeError.
+  except (ValueError, RecursionError) as error:
     raise UserError(f"{where}: not JSON: {error}") from error
   if not isinstance(found, dict):
     raise UserError(f"{where}: expected an object, got {row[:40]!r}.")
   record = {}
   for name, key in wanted.items():
     if key not in found:
-      raise UserError(f"{where}: no {key!r}.{did_you_mean(key, found)}")
+      raise UserError(f"{where}: no {key!r}.{did_you_mean(str(key), found)}")
     value = found[key]
     kinds = (str, int) if name == "label" else str
     if not isinstance(value, kinds) or isinstance(value, bool):
       raise UserError(
         f"{where}: {key!r} must be"
         f" {'an integer or a string' if name == 'label' else 'a string'}, got"
-        f" {value!r}."
+        f" {reprlib.repr(value)}."
       )
     record[name] = str(value)
+    if re.search("[\ud800-\udfff]", record[name]):
+      raise UserError(
+        f"{where}: {key!r} holds half of a surrogate pair, which is no"
+        " character; write the text anew."
+      )
   return record
 
 
@@ -134,7 +143,9 @@ def _fields(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
       if row := row.removesuffix("\r"):
         yield line, row.split("\t")
     return
-  reader = csv_format.reader(content.splitlines(keepends=True), strict=True)
+  # Not splitlines: it also ends a line at form feeds, U+2028 and the like.
+  lines = io.StringIO(content, newline="")
+  reader = csv_format.reader(lines, strict=True)
   line = 1
   try:
     for fields in reader:
@@ -155,6 +166,8 @@ def _read(path: Path) -> str:
     raise UserError(
       f"{path}:{line}: not UTF-8 ({error.reason}); convert the file."
     ) from error
+  except ValueError as error:  # a NUL in the path
+    raise UserError(f"{str(path)!r} is no path: {error}.") from error
 
 
 def _column(path: Path, column: Column, titles: list[str] | None) -> int:

@@ -19,6 +19,7 @@ from jft.errors import UserError
 # Each opcode makes at most about 100 bytes, so these bound memory. A state dict
 # takes some 40 opcodes a tensor.
 MAX_OPS = 4_000_000
+MAX_COPIED = 4_000_000  # items that calls are given, over the whole stream
 MAX_DEPTH = 10_000  # of the mark stack
 MAX_NAME = 512
 
@@ -78,6 +79,7 @@ class Machine:
     self._stack: list[Any] = []
     self._marks: list[int] = []
     self._memo: dict[int, Any] = {}
+    self._copied = 0
 
   def run(self) -> Any:
     """Returns the object the stream builds.
@@ -158,11 +160,16 @@ class Machine:
       self._stack.append(self._resolve(self._line(), self._line()))
     elif op == b"\x93":  # STACK_GLOBAL
       name, module = self._pop(), self._pop()
-      self._stack.append(self._resolve(str(module)[:MAX_NAME], str(name)))
+      # Nothing else is turned into text: sixty nested pairs of one tuple take
+      # 2**60 steps to print.
+      if not isinstance(name, str) or not isinstance(module, str):
+        raise Refused("the pickle names something by other than text")
+      self._stack.append(self._resolve(module[:MAX_NAME], name[:MAX_NAME]))
     elif op in (b"R", b"\x81"):  # REDUCE, NEWOBJ
       args, builder = self._pop(), self._pop()
       if not isinstance(builder, Builder) or not isinstance(args, tuple):
         raise Refused("the pickle calls something that may not be called")
+      self._count(args)
       self._stack.append(_call(builder, args))
     elif op == b"b":  # BUILD: attributes such as _metadata, of no use here
       self._pop()
@@ -181,6 +188,14 @@ class Machine:
     else:
       return False
     return True
+
+  def _count(self, args: tuple[Any, ...]) -> None:
+    """Bounds what builders copy: one long list may be given to many calls."""
+    self._copied += sum(
+      len(arg) for arg in (args, *args) if isinstance(arg, list | tuple | dict)
+    )
+    if self._copied > MAX_COPIED:
+      raise Refused(f"the pickle copies more than {MAX_COPIED} items")
 
   def _take(self, count: int) -> bytes:
     # Asked first: file.read(n) sets n bytes aside before it finds the end.

@@ -6,6 +6,7 @@ whose errors name neither the file nor the tensor.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -193,11 +194,11 @@ def _span(path: Path, name: str, row: Any) -> tuple[int, int]:
     not isinstance(shape, list)
     or len(shape) > 32
     or not all(type(n) is int and 0 <= n < 2**40 for n in [*shape, begin, end])
+    # NumPy makes no such array, even if another axis is 0.
+    or math.prod(max(n, 1) for n in shape) >= 2**60
   ):
     raise UserError(f"{path}: tensor {name!r} has a malformed shape or offset.")
-  expected = DTYPES[dtype].itemsize
-  for n in shape:
-    expected *= n
+  expected = DTYPES[dtype].itemsize * math.prod(shape)
   if end - begin != expected:
     raise UserError(
       f"{path}: tensor {name!r} {dtype} {shape} takes {expected} bytes, its"

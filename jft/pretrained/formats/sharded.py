@@ -21,10 +21,10 @@ def shards(path: str | Path) -> tuple[Path, ...]:
   found = tuple(
     path.parent / file for file in dict.fromkeys(_map(path).values())
   )
-  if missing := [file.name for file in found if not file.is_file()]:
+  if missing := [file.name for file in found if not _is_file(file)]:
     raise UserError(
       f"{path} names {len(found)} files, {len(missing)} are missing beside it:"
-      f" {', '.join(missing[:3])}; download them too."
+      f" {', '.join(name[:80] for name in missing[:3])}; download them too."
     )
   return found
 
@@ -61,6 +61,13 @@ def read(path: str | Path, read_shard: Callable[[Path], Tensors]) -> Tensors:
   return Tensors(specs, load)
 
 
+def _is_file(path: Path) -> bool:
+  try:
+    return path.is_file()
+  except OSError:  # a name that is too long
+    return False
+
+
 def _map(path: Path) -> Mapping[str, str]:
   try:
     where = json.loads(path.read_bytes())["weight_map"]
@@ -71,13 +78,16 @@ def _map(path: Path) -> Mapping[str, str]:
   if not isinstance(where, dict) or not where:
     raise UserError(f"{path} is no index: its weight_map is empty or no dict.")
   for name, file in where.items():
-    # A shard lies beside its index; anything else could read any file.
+    # A shard lies beside its index; anything else could read any file, and an
+    # index among the shards could name itself.
     if (
       not isinstance(file, str)
       or file in {"", ".", ".."}
       or any(c in file for c in "/\\\0")
+      or file.endswith(".json")
     ):
       raise UserError(
-        f"{path}: {name!r} is said to be in {file!r}, which is not a file name."
+        f"{path}: {name!r} is said to be in {file!r}, which is not the name of"
+        " a weights file."
       )
   return where

@@ -28,6 +28,7 @@ MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
 MAX_PICKLE = 256 * 2**20  # bytes; a state dict's pickle is some 100 a tensor
 MAX_INFLATED = 64 * 2**20  # torch stores; only another tool would deflate
+MAX_GROWTH = 100  # of a deflated pickle; a state dict's shrinks ten-fold
 
 # What zipfile and struct raise on damaged bytes.
 DAMAGE = (
@@ -62,6 +63,7 @@ class Place:
   nbytes: int
   crc: int = 0
   inflate: Callable[[], bytes] | None = None
+  packed: int = 0  # bytes that inflate
 
 
 Find = Callable[[Storage], Place]
@@ -106,7 +108,12 @@ def _place(
         f"entry {info.filename!r} inflates to {info.file_size} bytes, allowed"
         f" are {MAX_INFLATED}; zip it without compression, as torch does."
       )
-    return Place(0, info.file_size, inflate=lambda: _inflate(path, info))
+    return Place(
+      0,
+      info.file_size,
+      inflate=lambda: _inflate(path, info),
+      packed=info.compress_size,
+    )
   if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
     raise Refused(f"entry {info.filename!r} is encrypted or oddly compressed.")
   file.seek(info.header_offset)
@@ -135,9 +142,13 @@ def _inflate(path: Path, info: zipfile.ZipInfo) -> bytes:
 def _bytes(path: Path, place: Place, limit: int) -> bytes:
   if place.nbytes > limit:
     raise Refused(f"an entry of {place.nbytes} bytes, allowed are {limit}.")
-  if place.inflate:
-    return place.inflate()
-  return read_place(path, place, 0, place.nbytes).tobytes()
+  if not place.inflate:
+    return read_place(path, place, 0, place.nbytes).tobytes()
+  if place.nbytes > MAX_GROWTH * (place.packed + 1024):
+    raise Refused(
+      f"a pickle that inflates from {place.packed} to {place.nbytes} bytes."
+    )
+  return place.inflate()
 
 
 def open_legacy(path: Path, file: BinaryIO) -> tuple[Any, Find]:
@@ -153,17 +164,19 @@ def open_legacy(path: Path, file: BinaryIO) -> tuple[Any, Find]:
 
   magic, protocol, machine = (_run(file, size, persistent) for _ in range(3))
   if magic != MAGIC or protocol != PROTOCOL or not isinstance(machine, dict):
-    raise UserError(f"torch's legacy format {protocol!r}, known is {PROTOCOL}.")
+    found = protocol if isinstance(protocol, int) else type(protocol).__name__
+    raise UserError(f"torch's legacy format {found}, known is {PROTOCOL}.")
   if machine.get("little_endian") is not True:
     raise UserError("written on a big-endian machine; save it on another.")
   tree = _run(file, size, persistent)
   keys = _run(file, size, persistent)
   places = {}
   for key in keys if isinstance(keys, list) else []:
-    store = seen.get(key) if isinstance(key, str) else None
-    head = file.read(8)
+    if not isinstance(key, str):
+      raise UserError(f"a storage is named by a {type(key).__name__}.")
+    store, head = seen.get(key), file.read(8)
     if store is None or len(head) != 8:
-      raise UserError(f"truncated, or no storage {str(key)[:40]!r}.")
+      raise UserError(f"truncated, or no storage {key[:40]!r}.")
     place = Place(file.tell(), store.numel * store.dtype.itemsize)
     if int.from_bytes(head, "little") != store.numel:
       raise UserError(f"storage {key!r} has not the length it says.")

@@ -122,7 +122,8 @@ def resolve(module: str, name: str) -> Any:
 
 def storage(saved: Any) -> Storage:
   """Returns the storage a persistent id describes."""
-  if not isinstance(saved, tuple) or len(saved) < 5 or saved[0] != "storage":
+  known = isinstance(saved, tuple) and len(saved) in (5, 6)
+  if not known or saved[0] != "storage":
     raise UserError("the pickle holds a persistent id that is no storage")
   _, dtype, key, _, numel, *view = saved
   if not isinstance(dtype, np.dtype) or not isinstance(key, str):
@@ -205,7 +206,7 @@ def _parameter(data: Any, *_: Any) -> TorchTensor:
 def _from_type(builder: Any, kind: Any, args: Any, state: Any) -> TorchTensor:
   # A tensor with Python attributes; calls one of the builders above.
   allowed = isinstance(builder, Builder) and builder.build is not _from_type
-  if not allowed or not isinstance(args, tuple):
+  if not allowed or not isinstance(args, tuple) or len(args) > 8:
     raise Refused("the pickle calls something that may not be called")
   return _parameter(builder.build(*args))
 
