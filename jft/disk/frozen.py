@@ -11,6 +11,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from jft import digests, hosts, leaves, tree
+from jft.disk import reporting
 from jft.errors import UserError
 from jft.typing import Params
 
@@ -35,6 +36,7 @@ class FrozenStore:
     name = self._name(params)
     path = self._directory / name
     if not hosts.agreed(path.exists()):
+      reporting.require_space(self._directory, tree.nbytes(params))
       with ocp.StandardCheckpointer() as writer:
         # Orbax writes to a temporary folder and renames it when all is there.
         writer.save(path, tree.unflatten(leaves.plain(params)))

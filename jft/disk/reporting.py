@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from jft.errors import UserError
 
+_SPARE = 2**20  # for the records and manifests beside the arrays
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -28,6 +29,20 @@ def user_errors(action: str, path: str | os.PathLike[str]) -> Iterator[None]:
     if (reason := _reason(error, os.fspath(path))) is None:
       raise
     raise UserError(f"could not {action}: {reason}") from error
+
+
+def require_space(path: str | os.PathLike[str], nbytes: int) -> None:
+  """Raises OSError (ENOSPC) if the disk has less room than this.
+
+  Orbax, started on a disk that fills up, fails in many threads at once.
+
+  Args:
+    path: the folder, on a local disk; an object store is never full.
+    nbytes: what is about to be written.
+  """
+  folder = _existing(os.fspath(path))
+  if folder and shutil.disk_usage(folder).free < nbytes + _SPARE:
+    raise OSError(errno.ENOSPC, f"{nbytes} bytes do not fit", folder)
 
 
 def drop_orbax(record: logging.LogRecord) -> bool:
@@ -57,6 +72,12 @@ def _reason(error: Exception, path: str) -> str | None:
 
 
 def _free_mb(path: str) -> str:
+  folder = _existing(path)
+  return str(shutil.disk_usage(folder).free // 2**20) if folder else "unknown"
+
+
+def _existing(path: str) -> str:
+  """Returns the folder, or the nearest above it that exists; "" without any."""
   while path and not os.path.exists(path):
     path = os.path.dirname(path)
-  return str(shutil.disk_usage(path).free // 2**20) if path else "unknown"
+  return path

@@ -21,6 +21,8 @@ from jft.disk.record import Record
 from jft.errors import UserError
 from jft.typing import Array
 
+_NEVER_SECS = 10**9
+
 
 class StepStore:
   """The folders `<directory>/<step>`.
@@ -50,7 +52,11 @@ class StepStore:
       preservation_policy=_Policy(keep),
       cleanup_tmp_directories=not read_only,
       read_only=read_only,
-      async_options=ocp.AsyncOptions(post_finalization_callback=self._seal),
+      async_options=ocp.AsyncOptions(
+        post_finalization_callback=self._seal,
+        # By the wall clock: one that is set forward must not fail a save.
+        timeout_secs=_NEVER_SECS,
+      ),
     )
     with reporting.user_errors("open a folder of checkpoints", self._path):
       self._manager = ocp.CheckpointManager(self._path, options=options)
@@ -68,6 +74,7 @@ class StepStore:
     self._writing = step
     self.records[step] = record
     with self._recovering():
+      reporting.require_space(self._path, tree.nbytes(arrays))
       self._manager.save(
         step,
         args=ocp.args.Composite(
