@@ -29,6 +29,7 @@ _LASTING = (
   PermissionError,
   NotADirectoryError,
 )
+_GONE = (FileNotFoundError,)
 _BUSY = (408, 429)
 
 
@@ -68,7 +69,9 @@ class Remote:
   def get(self, name: str) -> bytes | None:
     """Returns an object's bytes, None if there is none."""
     try:
-      return self._tried(f"read {name}", self._fs.cat_file, self._at(name))
+      return self._tried(
+        f"read {name}", self._fs.cat_file, self._at(name), let=_GONE
+      )
     except FileNotFoundError:
       return None
 
@@ -89,6 +92,7 @@ class Remote:
         self._fs.pipe_file,
         self._at(name),
         data,
+        let=(FileExistsError,),
         mode="create",
       )
     except FileExistsError:
@@ -112,7 +116,9 @@ class Remote:
 
   def download(self, name: str, path: pathlib.Path) -> str:
     """Writes an object to a file; returns its SHA-256."""
-    self._tried(f"read {name}", self._fs.get_file, self._at(name), str(path))
+    self._tried(
+      f"read {name}", self._fs.get_file, self._at(name), str(path), let=_GONE
+    )
     return sha256(path)
 
   def names(self, folder: str) -> list[str]:
@@ -124,7 +130,9 @@ class Remote:
     """Deletes objects; those that are gone already do not matter."""
     for name in names:
       with contextlib.suppress(FileNotFoundError):
-        self._tried(f"delete {name}", self._fs.rm_file, self._at(name))
+        self._tried(
+          f"delete {name}", self._fs.rm_file, self._at(name), let=_GONE
+        )
 
   def _at(self, name: str) -> str:
     return f"{self._root}/{name}"
@@ -145,12 +153,20 @@ class Remote:
     finally:
       back.unlink(missing_ok=True)
 
-  def _tried(self, what: str, call: Callable[..., Any], *args: Any, **kw: Any):
+  def _tried(
+    self,
+    what: str,
+    call: Callable[..., Any],
+    *args: Any,
+    let: tuple[type[Exception], ...] = (),
+    **options: Any,
+  ) -> Any:
+    """Calls until it works; `let` are errors for whoever asks."""
     end, pause = time.monotonic() + self._patience_secs, 0.5
     while True:
       try:
-        return call(*args, **kw)
-      except (FileNotFoundError, FileExistsError):
+        return call(*args, **options)
+      except let:
         raise
       except Exception as error:
         if not _passes(error):
