@@ -23,6 +23,7 @@ from jft import (
   lock,
   stopping,
 )
+from jft.disk.opening import Opened, open_workdir
 from jft.history import Pending, Record
 from jft.rollback import roll_back
 from jft.session import Session, session
@@ -74,7 +75,29 @@ def fit(
     Diverged: after more roll-backs than `guard.max_retries`.
   """
   started = time.monotonic()
-  workdir = pathlib.Path(workdir)
+  with open_workdir(workdir) as opened:
+    summary = _fit_in(
+      opened,
+      config,
+      command=command,
+      console=console,
+      until=until,
+      started=started,
+    )
+  if summary["status"] == "diverged":
+    incidents = summary["incidents"]
+    raise Diverged(
+      f"diverged {len(incidents)} times, the last time at step"
+      f" {incidents[-1]['step']}; lower optim.lr or set optim.clip_norm. The"
+      f" incidents are in {opened.local / 'summary.json'}."
+    )
+  return summary
+
+
+def _fit_in(
+  opened: Opened, config: Any, *, command, console, until, started
+) -> dict[str, Any]:
+  workdir = opened.local
   check(workdir, config)
   lock.refuse_if_taken(workdir)
   run = build.build(config)
@@ -86,16 +109,10 @@ def fit(
     console=console,
     until=until,
     started=started,
-  ) as opened:
-    state, record, status = train(opened)
-    summary = finish.finish(opened, state, record, status)
-  if status == "diverged":
-    raise Diverged(
-      f"diverged {len(record.incidents)} times, the last time at step"
-      f" {record.incidents[-1]['step']}; lower optim.lr or set"
-      f" optim.clip_norm. The incidents are in {workdir / 'summary.json'}."
-    )
-  return summary
+    push=opened.push,
+  ) as opened_run:
+    state, record, status = train(opened_run)
+    return finish.finish(opened_run, state, record, status)
 
 
 def train(session: Session) -> tuple[TrainState, Record, str]:
@@ -256,6 +273,7 @@ def _save(session: Session, state, record: Record, metrics) -> None:
     extra=record.as_json(session.elapsed_secs),
     good=True,
   )
+  session.push()
 
 
 def _tell_phase(session: Session, step: int, attempt: int) -> None:

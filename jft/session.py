@@ -12,7 +12,7 @@ from jft.checkpoint import Checkpointer
 from jft.disk.reporting import user_errors
 from jft.progress import progress
 from jft.trace import TraceWriter
-from jft.typing import Any
+from jft.typing import Any, Callable
 from jft.workdir import begin
 from jft.writers import MetricsWriter
 
@@ -29,6 +29,7 @@ class Session:
     stop: set once a signal asked for the end.
     until: the step this process goes up to.
     started: `time.monotonic()` at the start of the process's work.
+    push: has what is complete copied to where else the run is kept.
   """
 
   run: Run
@@ -40,6 +41,7 @@ class Session:
   stop: interrupt.Interrupt
   until: int
   started: float
+  push: Callable[[], None]
 
   @property
   def elapsed_secs(self) -> float:
@@ -57,6 +59,7 @@ def session(
   console: Any,
   until: int | None,
   started: float,
+  push: Callable[[], None] = lambda: None,
 ) -> Iterator[Session]:
   """Opens a run's folder for writing, for this process alone.
 
@@ -82,6 +85,7 @@ def session(
       stack.enter_context(interrupt.graceful()),
       min(run.total_steps, until or run.total_steps),
       started,
+      push,
     )
     for line in run.describe():
       opened.bar.line(line)

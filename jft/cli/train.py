@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import pathlib
 
 HELP = "train as a config says, or go on where the run stopped"
 DESCRIPTION = """\
@@ -50,11 +49,11 @@ def run(
   if args.json:
     print(json.dumps(to_json(summary)))
   else:
-    print(_closing(summary, pathlib.Path(args.workdir)))
+    print(_closing(summary, args.workdir.rstrip("/")))
   return 0
 
 
-def _closing(summary: dict, workdir: pathlib.Path) -> str:
+def _closing(summary: dict, workdir: str) -> str:
   if summary["status"] == "interrupted":
     return (
       f"interrupted at step {summary['step']}, saved. The same command goes on"
@@ -68,8 +67,8 @@ def _closing(summary: dict, workdir: pathlib.Path) -> str:
       f"{summary['status']}: best step {summary['best_step']} restored,"
       " metrics computed again",
       f"  {metrics}",
-      f"  report       {workdir / 'report.html'}",
-      f"  curves       {workdir / 'curves.png'}",
-      f"  checkpoints  {workdir / 'checkpoints'}",
+      f"  report       {workdir}/report.html",
+      f"  curves       {workdir}/curves.png",
+      f"  checkpoints  {workdir}/checkpoints",
     ]
   )
