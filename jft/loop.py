@@ -23,11 +23,11 @@ from jft import (
   lock,
   stopping,
 )
-from jft.disk.opening import Opened, open_workdir
 from jft.history import Pending, Record
 from jft.rollback import roll_back
 from jft.session import Session, session
 from jft.state import TrainState
+from jft.store.opening import Opened, open_workdir
 from jft.typing import Any, Callable, Iterable, Iterator, Mapping
 from jft.workdir import check
 

@@ -55,6 +55,7 @@ FLOORS = {
   "jft.progress": 3,
   "jft.state": 3,
   "jft.step": 3,
+  "jft.store": 3,
   "jft.trace": 3,
   "jft.writers": 3,
   # Assembly.
@@ -84,6 +85,7 @@ FENCES = {
   "absl": (),
   "argparse": ("jft.cli",),
   "flax.linen": ("jft.models", "jft.tuning"),
+  "fsspec": ("jft.store",),
   "grain": ("jft.data",),
   "matplotlib": ("jft.curves", "jft.pictures"),
   "ml_collections": ("jft.config", "configs"),

@@ -24,11 +24,12 @@ def run(
 ) -> int:
   """Compares; returns the exit code."""
   from jft.proof import compare
+  from jft.store.opening import read_workdir
   from jft.writers import to_json
 
-  found = compare.compare(
-    args.run_a, args.run_b, names=(args.run_a, args.run_b)
-  )
+  names = (args.run_a, args.run_b)
+  with read_workdir(args.run_a) as a, read_workdir(args.run_b) as b:
+    found = compare.compare(a, b, names=names)
   if args.json:
     print(json.dumps(to_json(compare.as_json(found))))
   else:

@@ -26,14 +26,21 @@ def run(
   args: argparse.Namespace, overrides: list[str], command: tuple[str, ...]
 ) -> int:
   """Evaluates; returns the exit code."""
+  from jft.store.opening import read_workdir
+
+  with read_workdir(args.workdir) as workdir:
+    return _evaluate(workdir, args)
+
+
+def _evaluate(workdir, args: argparse.Namespace) -> int:
   from jft import evaluation, restored
   from jft.cli import flags
   from jft.errors import UserError
   from jft.finish import by_class
   from jft.writers import to_json
 
-  flags.of_run(args.workdir)
-  _, found, state = restored.best(args.workdir)
+  flags.of_run(workdir)
+  _, found, state = restored.best(workdir)
   split = args.split or list(found.evals)[-1]
   if split not in found.evals:
     raise UserError(

@@ -44,7 +44,7 @@ def _for_convolutions(config: Any) -> None:
     os.environ.setdefault("XLA_FLAGS", CONVOLUTIONS)
 
 
-def of_run(workdir: str) -> None:
+def of_run(workdir: str | os.PathLike[str]) -> None:
   """Sets the flags that a run was trained under: the same program again.
 
   Raises:

@@ -47,6 +47,7 @@ def run(
   from jft import atomic, predictions
   from jft.cli import flags
   from jft.errors import UserError
+  from jft.store.opening import read_workdir
   from jft.writers import to_json
 
   suffix = pathlib.Path(args.output).suffix if args.output else ""
@@ -56,10 +57,11 @@ def run(
     )
   if args.output and not pathlib.Path(args.output).parent.is_dir():
     raise UserError(f"--output={args.output}: there is no such folder.")
-  flags.of_run(args.workdir)
-  rows, skipped = predictions.predict_files(
-    args.workdir, args.files, on_error=args.on_error
-  )
+  with read_workdir(args.workdir) as workdir:
+    flags.of_run(workdir)
+    rows, skipped = predictions.predict_files(
+      workdir, args.files, on_error=args.on_error
+    )
   for name, reason in skipped:
     print(f"skipped {name}: {reason}", file=sys.stderr)
   if args.output:

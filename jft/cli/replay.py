@@ -34,15 +34,17 @@ def run(
 
   from jft.cli import flags
   from jft.proof import compare, replay
+  from jft.store.opening import read_workdir
   from jft.writers import to_json
 
-  flags.of_run(args.original)
-  found = replay.replay(
-    args.original,
-    steps=args.steps,
-    folder=args.workdir,
-    console=Console(stderr=True),
-  )
+  with read_workdir(args.original) as original:
+    flags.of_run(original)
+    found = replay.replay(
+      original,
+      steps=args.steps,
+      folder=args.workdir,
+      console=Console(stderr=True),
+    )
   if args.json:
     print(json.dumps(to_json(compare.as_json(found))))
   else:

@@ -18,11 +18,11 @@ import uuid
 from typing import Any
 
 from jft import atomic
-from jft.disk import remote, snapshot
-from jft.disk.ledger import Index, Ledger, TakenError
-from jft.disk.pull import pull
-from jft.disk.remote import Remote
 from jft.errors import UserError
+from jft.store import remote, snapshot
+from jft.store.ledger import Index, Ledger, TakenError
+from jft.store.pull import pull
+from jft.store.remote import Remote
 
 FILES = "files"
 # For people: copies under their own names, which nothing reads back.

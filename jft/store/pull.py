@@ -5,9 +5,9 @@ import pathlib
 import shutil
 from typing import Any
 
-from jft.disk.ledger import Index
-from jft.disk.remote import Remote
 from jft.errors import UserError
+from jft.store.ledger import Index
+from jft.store.remote import Remote
 
 _log = logging.getLogger(__name__)
 

@@ -1,5 +1,6 @@
 """A workdir in S3, spoken to over its real protocol on this machine."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,8 +11,8 @@ import pytest
 from faulty import Faulty, failing
 
 from jft.checkpoint import Checkpointer
-from jft.disk.opening import open_workdir
-from jft.disk.remote import Remote, RemoteError
+from jft.store.opening import open_workdir
+from jft.store.remote import Remote, RemoteError
 from jft.writers import read_json, read_metrics
 
 pytest.importorskip("s3fs", reason="needs jft[s3]")
@@ -181,6 +182,30 @@ def test_a_machine_that_vanishes_costs_nothing(bucket, source, tmp_path):
   ] == [4]
   # A person finds the results without jft.
   assert store.get("summary.json") == (local / "summary.json").read_bytes()
+
+
+def test_the_commands_take_a_bucket(
+  bucket, source, tmp_path, tmp_path_factory, monkeypatch, capsys
+):
+  import tiny
+
+  from jft.cli.main import main
+
+  monkeypatch.setenv("JFT_SCRATCH", str(tmp_path / "scratch"))
+  tiny.add_preset(monkeypatch)
+  url = f"{bucket}/deep/cli"
+  overrides = [f"--config.{text}" for text in tiny.overrides(source)]
+  with tiny.compiled_once(tmp_path_factory):
+    argv = ["train", "--config=default", f"--workdir={url}", *overrides]
+    assert main(argv) == 0
+    assert f"  report       {url}/report.html" in capsys.readouterr().out
+    assert main(["evaluate", f"--workdir={url}", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["split"] == "test"
+    assert main(["replay", url, "--steps=5"]) == 0
+    assert capsys.readouterr().out.startswith("identical: 5 updates")
+    assert main(["bisect", url, url]) == 0
+  assert main(["evaluate", f"--workdir={bucket}/empty"]) == 2
+  assert "empty is no run of jft" in capsys.readouterr().err
 
 
 def wait_for(condition):

@@ -5,16 +5,19 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import jax
 
 from jft import lock
-from jft.disk import remote
-from jft.disk.mirror import Mirror
-from jft.disk.remote import Remote
 from jft.errors import UserError
+from jft.store import remote
+from jft.store.ledger import Ledger
+from jft.store.mirror import Mirror
+from jft.store.pull import pull
+from jft.store.remote import Remote
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +76,30 @@ def open_workdir(
   mirror = Mirror(store or Remote(url), local, beat_secs, options)
   with mirror:
     yield Opened(local, mirror)
+
+
+@contextlib.contextmanager
+def read_workdir(
+  workdir: str | os.PathLike[str], *, store: Remote | None = None
+) -> Iterator[pathlib.Path]:
+  """Yields a run's folder for reading; a URL's is fetched and deleted again.
+
+  The run itself may go on meanwhile: what is read is its newest whole state.
+
+  Raises:
+    UserError: if there is no run at the URL, or the store does not answer.
+  """
+  if not remote.is_url(workdir):
+    yield pathlib.Path(workdir)
+    return
+  objects = store or Remote(os.fspath(workdir))
+  index = Ledger(objects, "").newest()
+  if index is None:
+    raise UserError(f"{objects.url} is no run of jft: it holds no index.")
+  with tempfile.TemporaryDirectory(prefix="jft_read_") as folder:
+    local = pathlib.Path(folder) / "run"
+    pull(objects, index, local)
+    yield local
 
 
 def _scratch(given: str | os.PathLike[str] | None) -> pathlib.Path:

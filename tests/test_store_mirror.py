@@ -11,12 +11,13 @@ import fsspec
 import pytest
 from faulty import Faulty, Killed, at, failing
 
-from jft.disk import manifest, opening
-from jft.disk.ledger import TakenError
-from jft.disk.mirror import FILES, VIEWS, Mirror
-from jft.disk.opening import open_workdir
-from jft.disk.remote import Remote, RemoteError
+from jft.disk import manifest
 from jft.errors import UserError
+from jft.store import opening
+from jft.store.ledger import TakenError
+from jft.store.mirror import FILES, VIEWS, Mirror
+from jft.store.opening import open_workdir
+from jft.store.remote import Remote, RemoteError
 
 BUSY = OSError(errno.EBUSY, "slow down")
 
@@ -253,11 +254,11 @@ def test_a_push_in_the_background_is_tried_again(url, memory, tmp_path, caplog):
     told = threading.Event()
     handler = logging.Handler()
     handler.emit = lambda record: told.set()
-    logging.getLogger("jft.disk.mirror").addHandler(handler)
+    logging.getLogger("jft.store.mirror").addHandler(handler)
     fs.plan = at(0, PermissionError("for now"))
     work.push()
     assert told.wait(10)
-    logging.getLogger("jft.disk.mirror").removeHandler(handler)
+    logging.getLogger("jft.store.mirror").removeHandler(handler)
     fs.plan = None
     work.push()  # the training goes on
     left = content(work.local)
@@ -345,7 +346,7 @@ def test_only_what_is_complete_is_pushed(url, tmp_path):
 
 def pulled_beside(url, work, scratch):
   """What another machine would get now, if this one were gone."""
-  from jft.disk.pull import pull
+  from jft.store.pull import pull
 
   local = scratch / "run"
   local.parent.mkdir()

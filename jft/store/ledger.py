@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jft.disk.remote import Remote
 from jft.errors import UserError
+from jft.store.remote import Remote
 
 FOLDER = "index"
 ALIVE = "alive.json"

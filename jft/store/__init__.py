@@ -1,0 +1,1 @@
+"""A run kept in an object store too; fsspec is imported here alone."""
