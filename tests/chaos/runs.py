@@ -212,6 +212,8 @@ COMMANDS = (
   ["predict", "--workdir=x", "--json", "a.png", "b.png"],
   ["evaluate", "--workdir", "x", "--split=test"],
   ["inspect", "hf:x/y", "--arch=resnet18", "--leaves"],
+  ["replay", "x"],
+  ["prove-resume", "--config=quickstart", "--workdir=x"],
   ["--version"],
 )
 
