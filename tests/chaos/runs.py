@@ -11,7 +11,7 @@ from chaos import mutate
 from chaos.reader import Reader, saving
 
 from jft import config as configs
-from jft import report, workdir, writers
+from jft import report, trace, workdir, writers
 from jft.build.check import check
 from jft.cli import main as cli
 from jft.disk import manifest, marks
@@ -101,6 +101,13 @@ def reported(folder: pathlib.Path) -> None:
   (folder / "run.json").write_text(json.dumps(FACTS))
   (folder / "summary.json").write_text(json.dumps(SUMMARY))
   (folder / "metrics.jsonl").touch()
+
+
+DIGESTS = (
+  {"step": 2, "loss": ["a", "b"], "grad_norm": ["c", "d"], "ids": ["e", "f"]},
+  {"step": 2, "attempt": 0, "state": "s", "leaves": {"a": "b"}},
+  {"step": 1, "attempt": 1, "back": True},
+)
 
 
 def rows() -> list[bytes]:
@@ -261,6 +268,13 @@ READERS = (
     make=a_row,
     inputs=4000,
   ),
+  Reader(
+    "digests.jsonl",
+    lambda: ["".join(f"{json.dumps(row)}\n" for row in DIGESTS).encode()],
+    saving("digests.jsonl", lambda path: trace.read(path.parent)),
+    make=a_row,
+    inputs=4000,
+  ),
   *(
     Reader(
       f"report of {name}",
@@ -282,7 +296,10 @@ READERS = (
   ),
   Reader(
     "marks.json",
-    lambda: [b'{"good": [1, 5], "attempt": 2}'],
+    lambda: [
+      b'{"good": [1, 5], "attempt": 2,'
+      b' "rollback": {"step": 1, "attempt": 2, "extra": {"offset": 3}}}'
+    ],
     saving("marks.json", lambda path: marks.Marks(path.parent)),
     "json",
     inputs=3000,
