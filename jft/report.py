@@ -16,6 +16,7 @@ from collections import Counter
 import jinja2
 
 from jft import atomic, curves, pictures, writers
+from jft.errors import UserError
 from jft.typing import Any, Iterable, Mapping, Sequence
 
 FILE = "report.html"
@@ -25,6 +26,16 @@ _HEADLINES = ("test/accuracy", "val/accuracy")
 # What the page shows of each file; what a file lacks is None.
 _RUN = ("model", "data", "versions", "device", "cores", "xla_flags", "git")
 _SUMMARY = ("wall_secs", "params_trainable", "params_total", "incidents")
+# What other values than a run's own come to.
+_DAMAGE = (
+  ArithmeticError,
+  AttributeError,
+  LookupError,
+  RecursionError,
+  TypeError,
+  ValueError,
+  jinja2.UndefinedError,
+)
 _SPLITS = {"test": "test", "val": "validation", "train": "training"}
 
 
@@ -42,15 +53,30 @@ def render(workdir: str | os.PathLike[str]) -> pathlib.Path:
     UserError: if a file is missing or damaged.
   """
   workdir = pathlib.Path(workdir)
-  run = writers.read_json(workdir / "run.json")
+  run = _object(workdir / "run.json")
   rows = writers.read_metrics(workdir)
   summary: dict[str, Any] = {"status": "not finished"}
   if (workdir / "summary.json").exists():
-    summary |= writers.read_json(workdir / "summary.json")
-  page = _template().render(_view(workdir.resolve().name, run, rows, summary))
+    summary |= _object(workdir / "summary.json")
+  try:
+    view = _view(workdir.resolve().name, run, rows, summary)
+    page = _template().render(view)
+  except _DAMAGE as error:
+    raise UserError(
+      f"no report of {workdir}: run.json or summary.json holds what jft does"
+      f" not write there ({type(error).__name__}: {str(error)[:200]}). Restore"
+      " or delete it."
+    ) from error
   # Half a surrogate pair, of a file name that is no UTF-8, is no HTML either.
   atomic.write_bytes(workdir / FILE, page.encode(errors="xmlcharrefreplace"))
   return workdir / FILE
+
+
+def _object(path: pathlib.Path) -> dict[str, Any]:
+  found = writers.read_json(path)
+  if not isinstance(found, dict):
+    raise UserError(f"{path} is not a JSON object. Restore it or delete it.")
+  return found
 
 
 def _template() -> jinja2.Template:

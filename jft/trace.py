@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from jft import digests, hosts, lines
+from jft.errors import UserError
 from jft.lines import Lines
 from jft.typing import Any, Iterable, Mapping
 
@@ -145,7 +146,12 @@ def read(workdir: pathlib.Path) -> Trace:
     UserError: if there are none, or a line is damaged.
   """
   trace = Trace({}, {})
-  for row in lines.read(workdir / FILE):
+  for number, row in enumerate(lines.read(workdir / FILE), 1):
+    if not _is_sound(row):
+      raise UserError(
+        f"line {number} of {workdir / FILE} is damaged (no digests of updates"
+        " or of a state); delete that line."
+      )
     if "back" in row:
       trace = trace.upto(row["step"])
     elif "leaves" in row:
@@ -156,6 +162,18 @@ def read(workdir: pathlib.Path) -> Trace:
       for step, column in enumerate(columns, first):
         trace.updates[step] = Update(*column)
   return trace
+
+
+def _is_sound(row: Mapping[str, Any]) -> bool:
+  if "back" in row:
+    return True
+  if "leaves" in row:
+    return isinstance(row["leaves"], dict)
+  columns = [row.get(name) for name in ("loss", "grad_norm", "ids")]
+  return all(
+    isinstance(column, list) and len(column) == len(columns[0] or ())
+    for column in columns
+  )
 
 
 def first_difference(a: Trace, b: Trace) -> Difference | None:

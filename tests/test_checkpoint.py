@@ -579,7 +579,17 @@ def stop(*_):
   raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"good": 3}', "[" * 99999])
+@pytest.mark.parametrize(
+  "content",
+  [
+    "",
+    "[]",
+    '{"good": 3}',
+    "[" * 99999,
+    '{"good": [Infinity], "attempt": 0}',
+    '{"good": [1], "attempt": 1e999}',
+  ],
+)
 def test_damaged_marks_are_told_and_hurt_no_checkpoint(
   tmp_path, caplog, content
 ):

@@ -210,6 +210,13 @@ def test_a_long_pair_is_cut_before_its_combinations_are_made(vocab):
   assert long["input_ids"].tolist() == whole.ids
 
 
+def test_a_long_pair_of_unknown_words_has_no_ids(tmp_path):
+  made = tokenizers.Tokenizer(tokenizers.models.BPE({"a": 0}, []))
+  made.save(str(tmp_path / "tokenizer.json"))
+  (row,) = load_tokenizer(tmp_path, 8).encode_batch(["x" * 300], ["y" * 300])
+  assert row["input_ids"].tolist() == []
+
+
 @pytest.mark.parametrize("name", ["tokenizer.json", "vocab.txt"])
 def test_a_damaged_tokenizer_is_named(tmp_path, name):
   (tmp_path / name).write_text("{")

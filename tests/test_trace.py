@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jft import trace
+from jft.errors import UserError
 from jft.trace import Trace, TraceWriter, Update
 
 
@@ -39,6 +40,22 @@ def test_what_the_run_went_back_on_does_not_count(tmp_path):
   assert list(read.updates) == [1, 2, 3]
   assert read.updates[3].loss == trace.bits(9.0)
   assert list(read.states) == [2]
+
+
+@pytest.mark.parametrize(
+  "line",
+  [
+    '{"step": 1, "attempt": 0}',
+    '{"step": 1, "loss": ["a"], "ids": ["b"]}',
+    '{"step": 1, "loss": ["a"], "grad_norm": [], "ids": ["b"]}',
+    '{"step": 1, "loss": 1, "grad_norm": 1, "ids": 1}',
+    '{"step": 1, "leaves": ["a"]}',
+  ],
+)
+def test_a_line_that_nobody_wrote_is_named(tmp_path, line):
+  (tmp_path / trace.FILE).write_text(f'{{"step": 0, "back": true}}\n{line}\n')
+  with pytest.raises(UserError, match=r"line 2 of .*digests\.jsonl is damaged"):
+    trace.read(tmp_path)
 
 
 def updates(losses, ids="i"):

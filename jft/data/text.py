@@ -60,7 +60,8 @@ class Tokenizer:
     """
     if len(text) <= 16 * self.max_length:
       return text
-    kept = max(end for _, end in self.encoder.encode(text).offsets)
+    ends = [end for _, end in self.encoder.encode(text).offsets]
+    kept = max(ends, default=0)  # none, where every word is unknown
     return text[: kept + _MARGIN]
 
 

@@ -52,7 +52,14 @@ class Marks:
     if self._path.exists():
       try:
         self._read(json.loads(self._path.read_text()))
-      except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+      except (
+        ArithmeticError,  # Infinity is no step
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+      ):
         _log.warning("%s is damaged; going on without it", self._path)
 
   def add_good(self, step: int, existing: Iterable[int]) -> None:

@@ -200,8 +200,9 @@ def _package(source: str, rest: str) -> Located:
     )
   root = Path(roots[0])
   folders = [root / inside] if inside else _model_folders(root)
-  if len(folders) != 1 or not folders[0].is_dir():
-    found = ", ".join(str(f.relative_to(root)) for f in folders if f.is_dir())
+  folders = [folder for folder in folders if _is_dir(folder)]
+  if len(folders) != 1:
+    found = ", ".join(str(folder.relative_to(root)) for folder in folders)
     raise UserError(
       f"{source!r}: {root} holds {found or 'no folder'} with config.json and"
       " weights; name the one to use: package:NAME/FOLDER."
@@ -211,6 +212,13 @@ def _package(source: str, rest: str) -> Located:
   except importlib.metadata.PackageNotFoundError:
     version = None
   return _folder(source, folders[0], "package", version)
+
+
+def _is_dir(path: Path) -> bool:
+  try:
+    return path.is_dir()
+  except (OSError, ValueError):  # too long a name, a NUL
+    return False
 
 
 def _model_folders(root: Path) -> list[Path]:

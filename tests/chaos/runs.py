@@ -11,7 +11,7 @@ from chaos import mutate
 from chaos.reader import Reader, saving
 
 from jft import config as configs
-from jft import workdir, writers
+from jft import report, trace, workdir, writers
 from jft.build.check import check
 from jft.cli import main as cli
 from jft.disk import manifest, marks
@@ -45,6 +45,68 @@ METRICS = (
     "event": "rollback",
     "rolled_back_to": 1,
   },
+)
+
+
+SCORES = {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 4}
+SUMMARY = {
+  "status": "completed",
+  "step": 10,
+  "best_step": 10,
+  "metrics": {"test/accuracy": 0.8125},
+  "wall_secs": 75.0,
+  "params_trainable": 25,
+  "params_total": 200,
+  "incidents": [
+    {
+      "step": 7,
+      "reason": "loss",
+      "loss": "NaN",
+      "grad_norm": 1,
+      "median": None,
+      "rolled_back_to": 5,
+      "action": "lr",
+    }
+  ],
+  # One class alone: a picture of two would take most of the time.
+  "report": {
+    "split": "test",
+    "classes": [{"name": "a", **SCORES}],
+    "macro_f1": 0.5,
+    "confusion": [[4]],
+  },
+}
+FACTS = {
+  "command": ["jft", "train"],
+  "config": {"seed": 3},
+  "device": {"kind": "cpu", "count": 8, "platform": "cpu"},
+  "versions": {"jax": "0"},
+  "git": {"commit": "a", "dirty": True},
+  "model": {"family": "vit", "source": "a"},
+  "load": [
+    {
+      "name": "a",
+      "source": "a",
+      "status": "reinit",
+      "shape": [2],
+      "source_shape": None,
+      "reason": "",
+    }
+  ],
+  "data": {"train": {"examples": 3, "sha256": "ab"}},
+}
+
+
+def reported(folder: pathlib.Path) -> None:
+  (folder / "run.json").write_text(json.dumps(FACTS))
+  (folder / "summary.json").write_text(json.dumps(SUMMARY))
+  (folder / "metrics.jsonl").touch()
+
+
+DIGESTS = (
+  {"step": 2, "loss": ["a", "b"], "grad_norm": ["c", "d"], "ids": ["e", "f"]},
+  {"step": 2, "attempt": 0, "state": "s", "leaves": {"a": "b"}},
+  {"step": 1, "attempt": 1, "back": True},
 )
 
 
@@ -157,6 +219,8 @@ COMMANDS = (
   ["predict", "--workdir=x", "--json", "a.png", "b.png"],
   ["evaluate", "--workdir", "x", "--split=test"],
   ["inspect", "hf:x/y", "--arch=resnet18", "--leaves"],
+  ["replay", "x"],
+  ["prove-resume", "--config=quickstart", "--workdir=x"],
   ["--version"],
 )
 
@@ -205,6 +269,24 @@ READERS = (
     inputs=4000,
   ),
   Reader(
+    "digests.jsonl",
+    lambda: ["".join(f"{json.dumps(row)}\n" for row in DIGESTS).encode()],
+    saving("digests.jsonl", lambda path: trace.read(path.parent)),
+    make=a_row,
+    inputs=4000,
+  ),
+  *(
+    Reader(
+      f"report of {name}",
+      lambda made=made: [json.dumps(made).encode()],
+      saving(name, lambda path: report.render(path.parent)),
+      "json",
+      inputs=500,
+      prepare=reported,
+    )
+    for name, made in (("run.json", FACTS), ("summary.json", SUMMARY))
+  ),
+  Reader(
     "manifest.json",
     lambda: [json.dumps(MANIFEST).encode()],
     saving("manifest.json", lambda path: manifest.problems(path.parent)),
@@ -214,7 +296,10 @@ READERS = (
   ),
   Reader(
     "marks.json",
-    lambda: [b'{"good": [1, 5], "attempt": 2}'],
+    lambda: [
+      b'{"good": [1, 5], "attempt": 2,'
+      b' "rollback": {"step": 1, "attempt": 2, "extra": {"offset": 3}}}'
+    ],
     saving("marks.json", lambda path: marks.Marks(path.parent)),
     "json",
     inputs=3000,

@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import functools
+import logging
 import os
 import pathlib
 import resource
@@ -48,15 +50,22 @@ class Watch:
       path = args[0]
       if isinstance(path, str | bytes | os.PathLike):
         path = os.path.abspath(os.fsdecode(path))
-        if not path.startswith(self.folder):
+        if not path.startswith(self.folder + os.sep):
           raise Forbidden(f"{event} {path!r}")
+
+
+@functools.cache
+def _watch() -> Watch:
+  # Once, and for good: Python knows no way to remove a hook.
+  watch = Watch()
+  sys.addaudithook(watch.audit)
+  return watch
 
 
 @contextlib.contextmanager
 def limits() -> Iterator[Watch]:
   """Bounds this process's memory and time, and watches what it does."""
-  watch = Watch()
-  sys.addaudithook(watch.audit)  # for good: Python knows no way to remove it
+  watch = _watch()
   before = resource.getrlimit(resource.RLIMIT_AS)
   pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])
   most = pages * resource.getpagesize() + ADDRESS_MB * 2**20
@@ -67,11 +76,13 @@ def limits() -> Iterator[Watch]:
   on_main = threading.current_thread() is threading.main_thread()
   previous = signal.signal(signal.SIGALRM, hang) if on_main else None
   resource.setrlimit(resource.RLIMIT_AS, (most, before[1]))
+  logging.disable()
   try:
     yield watch
   finally:
     watch.folder = None
     resource.setrlimit(resource.RLIMIT_AS, before)
+    logging.disable(logging.NOTSET)
     if on_main:
       signal.signal(signal.SIGALRM, previous)
 
