@@ -87,5 +87,5 @@ def _owner(file: BinaryIO) -> str:
       f"process {owner['process']} on {owner['host']}, for {minutes:.0f}"
       " minutes"
     )
-  except (ValueError, KeyError, TypeError):
+  except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
     return "another process"
