@@ -80,6 +80,7 @@ def _parser():
   # Imported here, not above: their imports are light, jax comes later.
   from jft.cli import (
     bisect,
+    check,
     evaluate,
     inspect,
     predict,
@@ -94,6 +95,7 @@ def _parser():
     evaluate,
     predict,
     inspect,
+    check,
     replay,
     prove_resume,
     bisect,

@@ -80,7 +80,7 @@ def near_pairs(
     alike = (yours[js] == mine[i]).mean(1)
     # Four standard deviations below: the estimate is only a first look.
     js = js[alike >= least - 0.2]
-    scores = [jaccard(ours[i], theirs[j]) for j in js]
+    scores = [jaccard(ours[i], theirs[int(j)]) for j in js]
     if scores and max(scores) >= least:
       best = int(np.argmax(scores))
       pairs.append((i, int(js[best]), scores[best]))

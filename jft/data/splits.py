@@ -45,11 +45,12 @@ def split(
       f" sum is {total:g}."
     )
   everything = np.arange(len(source))
-  rows = None if key else input_digests(source, everything)
-  if rows is None:
-    hashed = [digest({"key": key(source[i])}) for i in range(len(source))]
-  else:
+  if key is None:
+    rows = input_digests(source, everything)
     hashed = [row.tobytes() for row in rows]
+  else:
+    rows = None
+    hashed = [digest({"key": key(source[i])}) for i in everything.tolist()]
   points = np.array([_point(content, seed) for content in hashed])
   # The last split takes the rest, whatever the sum's rounding.
   ends = np.cumsum(list(shares.values()))[:-1]
