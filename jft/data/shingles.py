@@ -73,6 +73,8 @@ def near_pairs(
   Of the texts that share a bucket the first 64 are looked at; the Jaccard
   similarity is that of the true sets.
   """
+  if not ours or not theirs:
+    return []
   mine, yours = signatures(ours), signatures(theirs)
   candidates = _candidates(mine, yours)
   pairs = []

@@ -121,8 +121,12 @@ def _phase(run: Run, phase: int, batch: Batch) -> list[Finding]:
       Finding(
         "gradient",
         "ok",
-        f"reaches all {len(first)} trained leaves; the {len(fixed)} frozen"
-        " ones stay as they are, bit for bit.",
+        f"reaches all {len(first)} trained leaves"
+        + (
+          f"; the {len(fixed)} frozen ones stay as they are, bit for bit."
+          if fixed
+          else "; none is frozen."
+        ),
       )
     ]
   if len(run.tuning.phases) == 1:
@@ -231,6 +235,7 @@ def _faint(
     "warning",
     f"{len(names)} trained leaves get next to no gradient (below"
     f" {FAINT:g} of the median leaf's): {some(names, _COUNT)}. They will hardly"
-    " learn; freeze them, or see what stands between them and the loss.",
+    " learn: freeze them, or see what stands between them and the loss (a bias"
+    " right before a normalisation is taken away by it).",
     {"faint": {name: size[name] for name in names}, "median": usual},
   )

@@ -1,5 +1,7 @@
 """The long form: every example looked at, and a little training."""
 
+import itertools
+
 import numpy as np
 
 from jft.build import Run
@@ -8,8 +10,9 @@ from jft.preflight import gradient, images, near, overfit, texts, view
 from jft.preflight.finding import Finding, guarded
 from jft.preflight.short import quick
 from jft.preflight.shown import show
-from jft.typing import Mapping
+from jft.typing import Batch, Mapping
 
+_TRIES = 8
 LIMIT = 100_000
 """Examples of a split that are looked at; of more, an even sample."""
 
@@ -31,13 +34,22 @@ def full(
   found = (*quick(run), *guarded("inputs", lambda: _inputs(run, limit)))
   if any(f.level == "error" for f in found):
     return found  # Whatever training would show would have that cause.
-  batch = run.splits.train.batch_at(0)
+  batch = _batch(run)
   return (
     *found,
     *_view(run, batch),
     *guarded("gradient", lambda: gradient.check(run, batch)),
     *guarded("overfit", lambda: overfit.check(run, batch, steps)),
   )
+
+
+def _batch(run: Run) -> Batch:
+  """Returns the first training batch that holds two classes, if one does."""
+  batches = map(run.splits.train.batch_at, range(_TRIES))
+  first = next(batches)
+  every = itertools.chain([first], batches)
+  mixed = (b for b in every if len(np.unique(b["label"])) > 1)
+  return next(mixed, first)
 
 
 def _inputs(run: Run, limit: int) -> list[Finding]:
@@ -72,7 +84,7 @@ def _equal(run: Run) -> dict[str, set[int]]:
   }
 
 
-def _view(run: Run, batch) -> list[Finding]:
+def _view(run: Run, batch: Batch) -> list[Finding]:
   source, tokenizer = run.splits.train.source, run.splits.tokenizer
   return view.check(
     batch,

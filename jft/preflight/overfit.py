@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -109,12 +110,10 @@ def _to_peak(run: Run, steps: int) -> list[float]:
   tuning = run.tuning
   label = HEAD if HEAD in tuning.rates else min(tuning.rates)
   rate, total = tuning.rates[label], run.total_steps
-  every = [float(np.asarray(rate(step))) for step in range(total)]
-  peak = max(every)
-  return [
-    peak / every[min(step, total - 1)] if every[min(step, total - 1)] else 0.0
-    for step in range(steps)
-  ]
+  rates = np.asarray(jax.vmap(rate)(jnp.arange(total)), np.float64)
+  mine = np.broadcast_to(rates, total)[np.minimum(np.arange(steps), total - 1)]
+  peak = float(rates.max())
+  return [peak / x if x else 0.0 for x in mine.tolist()]
 
 
 def _is_probe(run: Run) -> bool:
