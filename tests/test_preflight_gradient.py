@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import tiny
 
 import small
 from jft import optim, parallel, tasks, tree
@@ -16,6 +17,13 @@ from jft.state import TrainState
 from jft.step import make_train_step
 from jft.tuning import freeze
 from jft.tuning.unfreeze import Phase
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+  with tiny.compiled_once(tmp_path_factory):
+    yield
+
 
 TOP = [
   ("head/.*", "head"),

@@ -17,11 +17,12 @@ examples:
   jft evaluate --workdir=runs/quickstart
   jft predict --workdir=runs/quickstart digit.png
   jft inspect --config=configs/quickstart.py
+  jft check --config=configs/quickstart.py
   jft replay runs/quickstart
 
 `jft COMMAND --help` tells more of each. Exit codes: 0 done, 1 the run failed
-(diverged, not reproduced, different), 2 something to mend in the command or its
-input, 130 interrupted twice.
+(diverged, not reproduced, different) or a check found an error, 2 something to
+mend in the command or its input, 130 interrupted twice.
 """
 
 
