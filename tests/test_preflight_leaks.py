@@ -47,7 +47,7 @@ def test_conflicts_and_repeats():
   fine, torn, repeats = run(train=rows, val=[("x", 0)])
   assert fine.level == "ok"
   assert (torn.check, torn.level) == ("conflicts", "warning")
-  assert "3 training examples share 1 inputs" in torn.message
+  assert "more than one label: 1, in 3 training examples." in torn.message
   assert 'train[2] "dull" (no) = train[4] "dull" (yes)' in torn.message
   assert (repeats.level, repeats.details["count"]) == ("note", 3)
 

@@ -126,8 +126,9 @@ def _labels(source: Source, index: np.ndarray) -> np.ndarray | None:
   known = getattr(source, "labels", None)
   if known is not None:
     return np.asarray(known)[index].astype(np.int64)
-  found = [source[int(i)].get("label") for i in index]
-  return None if None in found else np.array(found, np.int64)
+  if source[int(index[0])].get("label") is None:
+    return None
+  return np.array([source[int(i)]["label"] for i in index], np.int64)
 
 
 def fingerprint(source: Source, found: Digests | None = None) -> str:

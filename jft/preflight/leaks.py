@@ -123,9 +123,9 @@ def _conflicts(
     Finding(
       "conflicts",
       "warning",
-      f"{sum(map(len, torn)):,} training examples share {len(torn):,} inputs"
-      " that have more than one label. No model can learn both: keep the right"
-      " one.\n" + "\n".join(lines),
+      f"inputs that have more than one label: {len(torn):,}, in"
+      f" {sum(map(len, torn)):,} training examples. No model can learn both:"
+      " keep the right one.\n" + "\n".join(lines),
       {
         "inputs": len(torn),
         "examples": [index[group].tolist() for group in torn[:100]],

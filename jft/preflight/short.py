@@ -34,7 +34,9 @@ def of_data(run: Run) -> tuple[Finding, ...]:
   splits = {split: _labels(run, split) for split in run.splits.sources}
   return (
     *guarded("labels", lambda: labels.check(splits, run.label_names)),
-    *leaks.check(run.splits.sources, run.splits.digests),
+    *guarded(
+      "leaks", lambda: leaks.check(run.splits.sources, run.splits.digests)
+    ),
   )
 
 

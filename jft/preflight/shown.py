@@ -10,16 +10,19 @@ def show(source: Any, i: int) -> str:
   """Returns what to call an example.
 
   >>> from jft.data import arrays
-  >>> show(arrays({"text": ["so good"]}, name="train"), 0)
-  'train[0] "so good"'
+  >>> pair = {"text": ["so good"], "text_pair": ["so bad"]}
+  >>> show(arrays(pair, name="train"), 0)
+  'train[0] "so good" "so bad"'
   """
   whole, at = origin(source, i)
-  if hasattr(whole, "content"):
+  if hasattr(whole, "files"):
     return where(source, i)
-  text = whole[at].get("text")
-  if not isinstance(text, str):
-    return where(source, i)
-  return f'{where(source, i)} "{short(text)}"'
+  example = whole[at]
+  texts = [example[key] for key in ("text", "text_pair") if key in example]
+  letters = _LETTERS // max(1, len(texts))
+  return " ".join(
+    [where(source, i), *(f'"{short(text, letters)}"' for text in texts)]
+  )
 
 
 def short(text: str, letters: int = _LETTERS) -> str:
