@@ -27,6 +27,12 @@ def test_judge(losses, accuracies, level):
   assert all(map(math.isfinite, found.details["losses"]))
 
 
+def test_label_smoothing_keeps_the_loss_up():
+  learnt = [1.8, 0.95, 0.94], [0.3, 1.0, 1.0]
+  assert overfit.judge(*learnt, probe=False).level == "warning"
+  assert overfit.judge(*learnt, 0.867, probe=False).level == "ok"
+
+
 def test_a_linear_probe_is_excused():
   found = overfit.judge([2.0, 1.9], [0.1, 0.2], probe=True)
   assert found.level == "warning"

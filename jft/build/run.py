@@ -39,6 +39,7 @@ class Run:
 
   Attributes:
     net: the network as loaded.
+    task: its loss and metrics.
     tuning: what is trained, when, at which rate.
     state: the first state, or the shape of a restored one.
     steps: the compiled step of each phase.
@@ -51,6 +52,7 @@ class Run:
   """
 
   net: Net
+  task: tasks.Task
   tuning: Tuning
   state: TrainState
   steps: tuple[Mapped, ...]
@@ -145,6 +147,7 @@ def build(config: Any) -> Run:
   every = max(1, min(every, total))
   return Run(
     net=network,
+    task=task,
     tuning=tuning,
     state=state,
     steps=tuple(make_step(i, tuning.tx(i)) for i in range(len(tuning.phases))),

@@ -9,6 +9,7 @@ import numpy as np
 from jft.build import Run
 from jft.preflight.finding import Finding
 from jft.preflight.gradient import own
+from jft.tasks import Task
 from jft.tuning.freeze import HEAD
 from jft.typing import Batch
 
@@ -25,14 +26,36 @@ def check(run: Run, batch: Batch, steps: int = STEPS) -> list[Finding]:
     batch: from `run.splits.train`, used again and again.
     steps: updates at most; fewer where the batch is learnt before.
   """
-  losses, accuracies = train(run, batch, steps)
-  return [judge(losses, accuracies, probe=_is_probe(run))]
+  least = floor(run.task, batch["label"], len(run.label_names))
+  losses, accuracies = train(run, batch, steps, least)
+  return [judge(losses, accuracies, least, probe=_is_probe(run))]
+
+
+def floor(task: Task, label: np.ndarray, k: int) -> float:
+  """Returns the least mean loss there is: above 0 with label smoothing.
+
+  >>> from jft import tasks
+  >>> label = np.array([0, 1])
+  >>> floor(tasks.classification(), label, 2) < 1e-6
+  True
+  >>> smooth = tasks.classification(label_smoothing=0.2)
+  >>> round(floor(smooth, label, 2), 3)  # The entropy of (0.9, 0.1).
+  0.325
+  """
+  right = np.eye(k, dtype=np.float32)[label]
+  tries = [
+    task.loss({"logits": jnp.asarray(sure * right)}, {"label": label}).mean()
+    for sure in np.linspace(0, 24, 97, dtype=np.float32)
+  ]
+  return float(min(tries))
 
 
 def train(
-  run: Run, batch: Batch, steps: int
+  run: Run, batch: Batch, steps: int, least: float = 0.0
 ) -> tuple[list[float], list[float]]:
   """Returns the loss and the accuracy before each update.
+
+  Stops where the batch is learnt; `least` is the lowest loss there is.
 
   The last phase's step is used, which trains the most; `lr_scale` takes out
   the schedule's shape, so that a warm-up longer than `steps` hides nothing.
@@ -46,21 +69,26 @@ def train(
     state, metrics = step(dataclasses.replace(state, lr_scale=scaled), placed)
     losses.append(float(metrics["loss"]))
     accuracies.append(float(metrics["accuracy"]))
-    if not losses[-1] < float("inf") or _learnt(losses, accuracies):
+    if not losses[-1] < float("inf") or _learnt(losses, accuracies, least):
       break
   return losses, accuracies
 
 
 def judge(
-  losses: list[float], accuracies: list[float], *, probe: bool
+  losses: list[float],
+  accuracies: list[float],
+  least: float = 0.0,
+  *,
+  probe: bool,
 ) -> Finding:
   """Judges how far the loss fell.
 
   Args:
     losses, accuracies: before each update.
+    least: the lowest loss there is.
     probe: is only the head trained?
   """
-  details = {"losses": losses, "accuracies": accuracies}
+  details = {"losses": losses, "accuracies": accuracies, "floor": least}
   fall = f"loss {losses[0]:.3f} -> {losses[-1]:.3f}"
   if not losses[-1] < float("inf"):
     return Finding(
@@ -75,7 +103,7 @@ def judge(
     f"one batch, {len(losses) - 1} updates: {fall}, accuracy"
     f" {accuracies[-1]:.3f}"
   )
-  if _learnt(losses, accuracies):
+  if _learnt(losses, accuracies, least):
     return Finding("overfit", "ok", f"{told}.", details)
   why = (
     " Only the head is trained: a linear probe need not be able to, and this"
@@ -97,12 +125,11 @@ def judge(
   )
 
 
-def _learnt(losses: list[float], accuracies: list[float]) -> bool:
+def _learnt(losses: list[float], accuracies: list[float], least: float) -> bool:
   # Twice in a row: with dropout, one lucky draw proves little.
   right = len(accuracies) > 1 and min(accuracies[-2:]) == 1.0
-  return losses[-1] < ENOUGH * losses[0] or (
-    right and losses[-1] < 0.5 * losses[0]
-  )
+  left = (losses[-1] - least) / max(losses[0] - least, 1e-6)
+  return left < ENOUGH or (right and left < 0.5)
 
 
 def _to_peak(run: Run, steps: int) -> list[float]:
