@@ -92,6 +92,7 @@ def golden(name, got):
     "evaluate",
     "predict",
     "inspect",
+    "check",
     "replay",
     "prove-resume",
     "bisect",
@@ -158,6 +159,14 @@ def test_version(capsys):
       "with a --config, say --config.model.arch=resnet18.",
     ),
     (["inspect", "jft:resnet41"], "'jft:resnet41' is not shipped with jft"),
+    (
+      ["check", "--config=quickstart", "--steps=1"],
+      "jft: error: --steps=1 must be 2 or more.",
+    ),
+    (
+      ["check", "--config=quickstart", "--config.data.train=folder:{}"],
+      "is not a folder.",
+    ),
   ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(argv, message, capsys, tmp_path):
@@ -445,6 +454,44 @@ def test_texts_from_training_to_csv(tmp_path, capsys):
       b'"input","label","probability","bad","good"\r\n"\'=good film",'
     )
   )
+
+
+# --- check -------------------------------------------------------------------
+
+
+def test_check_json(trained, capsys):
+  source = trained[0].parent / "tiny.safetensors"
+  argv = ["check", "--config=default", "--json", "--steps=2", "--limit=50"]
+  argv += options(*tiny.overrides(source, "tune.head_first=0.5"))
+  found = strict(said(capsys, argv).out)
+  levels = {row["check"]: row["level"] for row in found["findings"]}
+  assert found["ok"]
+  assert levels == {
+    **dict.fromkeys(("labels", "leaks", "start_loss", "images"), "ok"),
+    "inputs": "note",
+    "near_duplicates": "note",
+    "view": "ok",
+    "gradient": "ok",
+    "overfit": "warning",
+  }
+
+
+def test_check_of_a_broken_set(tmp_path, capsys):
+  tiny.write_bert(tmp_path)
+  rows = "".join(f"bad film {i},bad\n" for i in range(9))
+  (tmp_path / "train.csv").write_text("text,label\n" + rows)
+  broken = options(
+    *(f"model.source={tmp_path}", f"data.train=csv:{tmp_path}/train.csv"),
+    *(f"data.validation=csv:{tmp_path}/train.csv", "data.max_length=16"),
+    *("data.label_names=bad,good", "train.steps=9", "train.batch_size=8"),
+    *("tune.preset=linear_probe", "train.devices=1"),
+  )
+  out, err = said(capsys, ["check", "--config=default", *broken], code=1)
+  assert "error    labels: 1 of 2 classes have no training example: good" in out
+  assert "error    leaks: 9 of 9 val examples (100 %) are in train too" in out
+  # The numbers are unknown words.
+  assert out.endswith("\n2 errors, 1 warning\n")
+  assert err == ""
 
 
 # --- inspect -----------------------------------------------------------------

@@ -1,6 +1,6 @@
 import numpy as np
 
-from jft.data import arrays, fingerprint, subset
+from jft.data import arrays, digests, fingerprint, split, subset, take
 from jft.data.hashing import digest, input_digest
 
 TEXTS = arrays({"text": ["a", "b", "c", "a"], "label": [0, 1, 0, 1]})
@@ -42,20 +42,56 @@ def test_a_fingerprint_is_of_the_contents_not_of_the_order():
   assert fingerprint(relabelled) != whole
 
 
+class Counting:
+  name, label_names, read = "huge", None, 0
+
+  def __init__(self, n):
+    self.n, self.labels = n, np.arange(n) % 3
+
+  def __len__(self):
+    return self.n
+
+  def __getitem__(self, i):
+    self.read += 1
+    return {"text": str(i), "label": i % 3}
+
+
 def test_a_huge_source_is_sampled():
-  class Counting:
-    name, label_names, read = "huge", None, 0
+  source = Counting(10**6)
+  found = digests(source, limit=50)
+  assert (source.read, found.sampled, len(found.index)) == (50 + 8, True, 50)
+  assert found.index[[0, -1]].tolist() == [0, 10**6 - 1]
+  assert (found.labels == found.index % 3).all()
 
-    def __len__(self):
-      return 10**6
 
-    def __getitem__(self, i):
-      self.read += 1
-      return {"text": str(i)}
+def test_a_budget_of_bytes_bounds_what_is_read():
+  images = arrays({"image": np.zeros((100, 64, 64, 1), np.uint8)})
+  found = digests(images, budget_mb=10 * 4096 / 2**20)
+  assert (len(found.index), found.sampled) == (10, True)
+  assert not digests(images).sampled
 
-  source = Counting()
-  fingerprint(source, limit=50)
-  assert source.read == 50
+
+def test_a_split_hashes_each_example_once():
+  source = Counting(300)
+  parts = split(source, {"train": 0.8, "test": 0.2})
+  assert source.read == 300
+  few = take(parts["train"], 60, seed=0)
+  found = digests(few, limit=3, budget_mb=0)
+  fingerprint(parts["test"])
+  assert source.read == 300
+  assert not found.sampled  # No bound counts where nothing is read.
+  for i in (0, 59):
+    assert found.rows[i].tobytes() == input_digest(few, i)
+    assert found.labels[i] == few[i]["label"]
+
+
+def test_a_split_by_a_key_knows_no_hashes_of_inputs():
+  parts = split(
+    TEXTS, {"a": 0.5, "b": 0.5}, seed=1, key=lambda e: e["text"] == "a"
+  )
+  for part in parts.values():
+    assert part.digests is None
+    assert digests(part).rows[0].tobytes() == input_digest(part, 0)
 
 
 def test_an_unlabelled_subset_has_a_fingerprint():

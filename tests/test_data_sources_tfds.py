@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jft.data import tfds
+from jft.data import digests, tfds
 from jft.errors import UserError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 5, 7, 3), np.uint8)
@@ -87,6 +87,29 @@ def test_a_part_of_a_split_and_other_names(folder):
   assert len(source) == 4
   assert source[0] == {"text": "n° 4", "label": 0}
   assert source.label_names == ("cat", "dog")
+
+
+def test_inputs_are_hashed_as_they_are_stored(folder, monkeypatch):
+  source = tfds("tiny", "train", data_dir=folder)
+  monkeypatch.setattr(
+    "jft.data.sources.tfds.decode", lambda *a, **k: pytest.fail("decoded")
+  )
+  found = digests(source)
+  assert len({row.tobytes() for row in found.rows}) == 8
+  assert found.labels.tolist() == [0, 1] * 4
+  stored = source.records[3]["image"]
+  assert source.content(3) == b"caption|5:n\xc2\xb0 3" + (
+    b"image|%d:" % len(stored) + stored
+  )
+
+
+def test_the_hash_of_inputs_leaves_the_label_out(folder):
+  plain, labelled = (
+    tfds("tiny", "train", data_dir=folder, columns=dict(zip(c, c, strict=True)))
+    for c in (["image"], ["image", "label"])
+  )
+  assert (digests(plain).rows == digests(labelled).rows).all()
+  assert digests(plain).labels is None
 
 
 @pytest.mark.parametrize(

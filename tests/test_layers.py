@@ -67,6 +67,7 @@ FLOORS = {
   "jft.loop": 4,
   "jft.pictures": 4,
   "jft.predictions": 4,
+  "jft.preflight": 4,
   "jft.report": 4,
   "jft.restored": 4,
   "jft.rollback": 4,

@@ -24,21 +24,34 @@ class Splits:
     train: shuffled, endless.
     evals: {"val": ..., "test": ...}: every example once; no test: no entry.
     label_names: in index order.
+    digests: {split: the hashes of its inputs}.
+    tokenizer: of texts; None of images.
   """
 
   train: TrainBatches
   evals: Mapping[str, EvalBatches]
   label_names: tuple[str, ...]
+  digests: Mapping[str, data.Digests]
+  tokenizer: data.Tokenizer | None
+
+  @property
+  def sources(self) -> dict[str, Source]:
+    """{split: its examples}, "train" first."""
+    return {
+      split: batches.source
+      for split, batches in {"train": self.train, **self.evals}.items()
+    }
 
   def describe(self) -> dict[str, Any]:
-    """{split: {name, examples, sha256}} for `run.json`."""
+    """{split: {name, examples, sha256, sampled}} for `run.json`."""
     return {
       split: {
-        "name": batches.source.name,
-        "examples": batches.num_examples,
-        "sha256": data.fingerprint(batches.source),
+        "name": source.name,
+        "examples": len(source),
+        "sha256": data.fingerprint(source, self.digests[split]),
+        "sampled": self.digests[split].sampled,
       }
-      for split, batches in {"train": self.train, **self.evals}.items()
+      for split, source in self.sources.items()
     }
 
 
@@ -106,7 +119,13 @@ def make_splits(
     for split, source in sources.items()
     if split != "train"
   }
-  return Splits(train, evals, tuple(sources["train"].label_names or ()))
+  return Splits(
+    train,
+    evals,
+    tuple(sources["train"].label_names or ()),
+    {split: data.digests(source) for split, source in sources.items()},
+    encode if isinstance(encode, data.Tokenizer) else None,
+  )
 
 
 def make_encode(config: Any, spec: Spec) -> Callable | data.Tokenizer:

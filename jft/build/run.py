@@ -2,11 +2,13 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import pathlib
 from collections.abc import Generator
 
 import jax
+import optax
 
 from jft import net, parallel, rng, tasks, tree
 from jft.build.check import check
@@ -37,9 +39,11 @@ class Run:
 
   Attributes:
     net: the network as loaded.
+    task: its loss and metrics.
     tuning: what is trained, when, at which rate.
     state: the first state, or the shape of a restored one.
     steps: the compiled step of each phase.
+    make_step: (phase, optimizer) -> that phase's step with another optimizer.
     eval_step: (variables, batch) -> a row an example.
     splits: the sources and batches.
     total_steps, eval_every, log_every: in updates.
@@ -48,9 +52,11 @@ class Run:
   """
 
   net: Net
+  task: tasks.Task
   tuning: Tuning
   state: TrainState
   steps: tuple[Mapped, ...]
+  make_step: Callable[[int, optax.GradientTransformation], Mapped]
   eval_step: Callable[..., Any]
   splits: Splits
   total_steps: int
@@ -134,15 +140,18 @@ def build(config: Any) -> Run:
   total = total_steps(config, splits.train.num_examples)
   tuning, state = make_state(config, network, total)
   task = tasks.classification(label_smoothing=config.task.label_smoothing)
+  make_step = functools.partial(_step, config, network, task, tuning)
   every = config.eval.every_steps or round(
     (config.eval.every_epochs or 1.0) * per_epoch
   )
   every = max(1, min(every, total))
   return Run(
     net=network,
+    task=task,
     tuning=tuning,
     state=state,
-    steps=_steps(config, network, task, tuning),
+    steps=tuple(make_step(i, tuning.tx(i)) for i in range(len(tuning.phases))),
+    make_step=make_step,
     eval_step=jax.jit(make_eval_step(network.apply, task)),
     splits=splits,
     total_steps=total,
@@ -202,25 +211,24 @@ def load_net(config: Any, num_classes: int) -> Net:
   )
 
 
-def _steps(
-  config: Any, network: Net, task: tasks.Task, tuning: Tuning
-) -> tuple[Mapped, ...]:
+def _step(
+  config: Any,
+  network: Net,
+  task: tasks.Task,
+  tuning: Tuning,
+  phase: int,
+  tx: optax.GradientTransformation,
+) -> Mapped:
   devices = jax.devices()[: config.train.devices or None]
-  mesh = parallel.data_mesh(devices)
   mapper = {"pmap": parallel.pmap, "jit": parallel.jit}[config.train.parallel]
-  return tuple(
-    mapper(
-      make_train_step(
-        network.apply,
-        task,
-        tuning.tx(i),
-        active=freeze.is_trained(tuning.labels, phase.labels),
-        accumulate=config.train.accumulate,
-      ),
-      mesh,
-    )
-    for i, phase in enumerate(tuning.phases)
+  step = make_train_step(
+    network.apply,
+    task,
+    tx,
+    active=freeze.is_trained(tuning.labels, tuning.phases[phase].labels),
+    accumulate=config.train.accumulate,
   )
+  return mapper(step, parallel.data_mesh(devices))
 
 
 def _facts(network: Net, tuning: Tuning, splits: Splits) -> dict[str, Any]:

@@ -17,11 +17,12 @@ examples:
   jft evaluate --workdir=runs/quickstart
   jft predict --workdir=runs/quickstart digit.png
   jft inspect --config=configs/quickstart.py
+  jft check --config=configs/quickstart.py
   jft replay runs/quickstart
 
 `jft COMMAND --help` tells more of each. Exit codes: 0 done, 1 the run failed
-(diverged, not reproduced, different), 2 something to mend in the command or its
-input, 130 interrupted twice.
+(diverged, not reproduced, different) or a check found an error, 2 something to
+mend in the command or its input, 130 interrupted twice.
 """
 
 
@@ -80,6 +81,7 @@ def _parser():
   # Imported here, not above: their imports are light, jax comes later.
   from jft.cli import (
     bisect,
+    check,
     evaluate,
     inspect,
     predict,
@@ -94,6 +96,7 @@ def _parser():
     evaluate,
     predict,
     inspect,
+    check,
     replay,
     prove_resume,
     bisect,

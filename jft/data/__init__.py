@@ -23,7 +23,7 @@ batch.
 
 from jft.data.buckets import buckets
 from jft.data.decode import verify as verify_image
-from jft.data.hashing import fingerprint
+from jft.data.hashing import Digests, digests, fingerprint
 from jft.data.images import make_image_encode, to_float
 from jft.data.loader import EvalBatches, TrainBatches, batches, eval_batches
 from jft.data.order import index_at
@@ -39,6 +39,7 @@ from jft.data.splits import split
 from jft.data.text import Tokenizer, load_tokenizer
 
 __all__ = [
+  "Digests",
   "EvalBatches",
   "Source",
   "Tokenizer",
@@ -47,6 +48,7 @@ __all__ = [
   "batches",
   "buckets",
   "csv",
+  "digests",
   "digits",
   "eval_batches",
   "fingerprint",

@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -47,27 +49,107 @@ def input_digest(source: Source, i: int) -> bytes:
   return digest({k: v for k, v in example.items() if k != "label"})
 
 
-def fingerprint(source: Source, limit: int = 10_000) -> str:
+def input_digests(source: Source, indices: np.ndarray) -> np.ndarray:
+  """Returns UInt8[b 32], the hashes of these examples' inputs.
+
+  A subset that a split made knows them; files are read on several threads.
+  """
+  known = getattr(source, "digests", None)
+  if known is not None:
+    return known[indices]
+  picked = [int(i) for i in indices]
+  read = getattr(source, "content", None)
+  if not picked or read is None or read(picked[0]) is None:
+    rows = [input_digest(source, i) for i in picked]
+  else:
+    with ThreadPoolExecutor() as pool:
+      rows = list(pool.map(lambda i: input_digest(source, i), picked))
+  return np.frombuffer(b"".join(rows), np.uint8).reshape(-1, 32)
+
+
+@dataclass(frozen=True, eq=False)
+class Digests:
+  """The input hashes of a source, or of an even sample of it.
+
+  Attributes:
+    index: Int64[b] the examples, rising.
+    rows: UInt8[b 32] their hashes.
+    labels: Int64[b], or None where they have none.
+    examples: how many the source has.
+  """
+
+  index: np.ndarray
+  rows: np.ndarray
+  labels: np.ndarray | None
+  examples: int
+
+  @property
+  def sampled(self) -> bool:
+    """Were some examples left out?"""
+    return len(self.index) < self.examples
+
+
+def digests(
+  source: Source, limit: int = 100_000, budget_mb: float = 1024
+) -> Digests:
+  """Returns the input hashes of a source, read once.
+
+  Args:
+    source: any source. One that a split made has its hashes already, and
+      neither bound counts.
+    limit: read no more examples than this, evenly spread over the source.
+    budget_mb: and about no more bytes than this, by the size of a few.
+  """
+  n = len(source)
+  if getattr(source, "digests", None) is None:
+    limit = min(limit, int(budget_mb * 2**20 / _mean_bytes(source)))
+  else:
+    limit = n
+  index = np.unique(np.linspace(0, n - 1, max(1, min(n, limit))).astype(int))
+  return Digests(index, input_digests(source, index), _labels(source, index), n)
+
+
+def _mean_bytes(source: Source) -> float:
+  read = getattr(source, "content", None)
+  sizes = []
+  for i in np.unique(np.linspace(0, len(source) - 1, 8).astype(int)):
+    content = None if read is None else read(int(i))
+    if content is not None:
+      sizes.append(len(content))
+    else:
+      row = source[int(i)].values()
+      sizes.append(sum(len(_canonical(value)[1]) for value in row))
+  return max(1.0, float(np.mean(sizes)))
+
+
+def _labels(source: Source, index: np.ndarray) -> np.ndarray | None:
+  known = getattr(source, "labels", None)
+  if known is not None:
+    return np.asarray(known)[index].astype(np.int64)
+  if source[int(index[0])].get("label") is None:
+    return None
+  return np.array([source[int(i)]["label"] for i in index], np.int64)
+
+
+def fingerprint(source: Source, found: Digests | None = None) -> str:
   """Returns one hash for a source's examples, whatever their order.
+
+  Of a source too large to be hashed whole (`Digests.sampled`) the hash is of
+  an even sample, and so does depend on the order.
 
   Args:
     source: any source.
-    limit: above this many examples only that many are read, evenly spread
-      over the source; the hash of such a sample does depend on the order.
+    found: its `digests`, where they are at hand.
 
   Returns:
     64 hex digits.
   """
-  n = len(source)
-  picked = np.unique(np.linspace(0, n - 1, min(n, limit)).astype(np.int64))
-  labels = getattr(source, "labels", None)
-  rows = []
-  for i in map(int, picked):
-    if labels is None:
-      rows.append(digest(source[i]))
-    else:
-      rows.append(input_digest(source, i) + str(int(labels[i])).encode())
-  sha = hashlib.sha256(f"{n}|{source.label_names}".encode())
+  found = digests(source) if found is None else found
+  rows = [row.tobytes() for row in found.rows]
+  if found.labels is not None:
+    pairs = zip(rows, found.labels.tolist(), strict=True)
+    rows = [row + str(label).encode() for row, label in pairs]
+  sha = hashlib.sha256(f"{len(source)}|{source.label_names}".encode())
   for row in sorted(rows):
     sha.update(row)
   return sha.hexdigest()

@@ -15,9 +15,10 @@ from jft.errors import UserError
 class Source(Protocol):
   """Random access to examples; any object of this shape will do.
 
-  Two optional attributes make some calls cheaper: `labels` (Int[n], so that
-  nobody decodes an image to learn its class) and `content(i) -> bytes` (what
-  `split` and `fingerprint` hash in place of the decoded example).
+  Optional attributes make some calls cheaper: `labels` (Int[n], so that
+  nobody decodes an image to learn its class), `content(i) -> bytes` (what
+  `split` and `fingerprint` hash in place of the decoded example) and `digests`
+  (UInt8[n 32], those hashes). `files` names each example in messages.
   """
 
   @property
@@ -38,6 +39,8 @@ class Subset:
   source: Source
   indices: np.ndarray
   name: str
+  digests: np.ndarray | None = None
+  """UInt8[n 32], the hashes of the inputs, where something has made them."""
 
   @property
   def label_names(self) -> tuple[str, ...] | None:
@@ -77,7 +80,33 @@ def subset(
       f"{name}: index {outside[0]} is outside {source.name}, which has"
       f" {len(source)} examples."
     )
-  return Subset(source, picked, name)
+  known = getattr(source, "digests", None)
+  return Subset(source, picked, name, None if known is None else known[picked])
+
+
+def origin(source: Source, i: int) -> tuple[Source, int]:
+  """Returns what a subset was taken from in the end, and the index there.
+
+  >>> from jft.data.sources.arrays import arrays
+  >>> whole = arrays({"text": ["a", "b", "c"]})
+  >>> origin(subset(subset(whole, [2, 1]), [1]), 0) == (whole, 1)
+  True
+  """
+  while isinstance(source, Subset):
+    source, i = source.source, int(source.indices[i])
+  return source, i
+
+
+def where(source: Source, i: int) -> str:
+  """Returns what to call an example: its file, or the source and its number.
+
+  >>> from jft.data.sources.arrays import arrays
+  >>> where(subset(arrays({"text": ["a", "b"]}, name="x"), [1]), 0)
+  'x[1]'
+  """
+  source, i = origin(source, i)
+  files = getattr(source, "files", None)
+  return f"{source.name}[{i}]" if files is None else str(files[i])
 
 
 def take(source: Source, n: int, seed: int, *, stratify: bool = True) -> Subset:

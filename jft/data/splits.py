@@ -1,12 +1,13 @@
 """Train, validation and test by what an example holds, not where it stands."""
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from jft.data.hashing import digest, input_digest
+from jft.data.hashing import digest, input_digests
 from jft.data.source import Source, Subset, subset
 from jft.errors import UserError
 
@@ -43,7 +44,14 @@ def split(
       f"split: shares must be positive and sum to 1, got {dict(shares)}, whose"
       f" sum is {total:g}."
     )
-  points = np.array([_point(source, i, seed, key) for i in range(len(source))])
+  everything = np.arange(len(source))
+  if key is None:
+    rows = input_digests(source, everything)
+    hashed = [row.tobytes() for row in rows]
+  else:
+    rows = None
+    hashed = [digest({"key": key(source[i])}) for i in everything.tolist()]
+  points = np.array([_point(content, seed) for content in hashed])
   # The last split takes the rest, whatever the sum's rounding.
   ends = np.cumsum(list(shares.values()))[:-1]
   chosen = np.searchsorted(ends, points, side="right")
@@ -55,15 +63,14 @@ def split(
         f"split {name!r} got none of the {len(source)} examples of"
         f" {source.name}; raise its share of {shares[name]:g} or change seed."
       )
-    parts[name] = subset(source, indices, f"{source.name}/{name}")
+    part = subset(source, indices, f"{source.name}/{name}")
+    known = None if rows is None else rows[indices]
+    parts[name] = dataclasses.replace(part, digests=known)
   return parts
 
 
-def _point(source: Source, i: int, seed: int, key: Any) -> float:
-  """Returns an example's place in [0, 1)."""
-  content = (
-    input_digest(source, i) if key is None else digest({"key": key(source[i])})
-  )
+def _point(content: bytes, seed: int) -> float:
+  """Returns a hash's place in [0, 1)."""
   hashed = hashlib.sha256(f"{seed}|".encode() + content).digest()
   # 53 bits are what a float holds exactly.
   return (int.from_bytes(hashed[:8], "big") >> 11) / 2**53

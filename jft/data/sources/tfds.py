@@ -1,5 +1,6 @@
 """TensorFlow Datasets, read without TensorFlow."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ class Tfds:
   name: str
   label_names: tuple[str, ...] | None
 
-  @property
+  @functools.cached_property
   def labels(self) -> np.ndarray | None:
     if "label" not in self.columns:
       return None
@@ -32,6 +33,16 @@ class Tfds:
     rows = (self.records[i][key] for i in range(len(self)))
     checked = [check_label(label, i, self) for i, label in enumerate(rows)]
     return np.array(checked, np.int32)
+
+  def content(self, i: int) -> bytes:
+    """The record's inputs as they are stored: no image is decoded."""
+    record, parts = self.records[i], []
+    for ours, theirs in sorted(self.columns.items()):
+      if ours != "label":
+        value = record[theirs]
+        raw = value if isinstance(value, bytes) else np.asarray(value).tobytes()
+        parts += [f"{ours}|{len(raw)}:".encode(), raw]
+    return b"".join(parts)
 
   def __len__(self) -> int:
     return len(self.records)

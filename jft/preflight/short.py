@@ -1,0 +1,51 @@
+"""The short form: what one evaluation batch and the digests tell."""
+
+import numpy as np
+
+from jft.build import Run
+from jft.data.hashing import Digests
+from jft.preflight import labels, leaks, start
+from jft.preflight.finding import Finding, guarded
+from jft.typing import Any
+
+
+def quick(run: Run) -> tuple[Finding, ...]:
+  """Checks what costs next to nothing: before every run's first step.
+
+  Labels and class counts, equal inputs across the splits and with different
+  labels, and the loss before training: one evaluation batch, of a shape that
+  the run compiles for anyway.
+
+  Args:
+    run: as built; left as it is.
+
+  Returns:
+    Findings in the order of the checks; `refuse` raises for the errors.
+  """
+  found = of_data(run)
+  if any(f.level == "error" and f.check == "labels" for f in found):
+    return found  # A loss of wrong labels would only say so again.
+  counts = np.bincount(_labels(run, "train"), minlength=len(run.label_names))
+  return (*found, *guarded("start_loss", lambda: start.check(run, counts)))
+
+
+def of_data(run: Run) -> tuple[Finding, ...]:
+  """The part of `quick` that runs no model."""
+  splits = {split: _labels(run, split) for split in run.splits.sources}
+  return (
+    *guarded("labels", lambda: labels.check(splits, run.label_names)),
+    *guarded(
+      "leaks", lambda: leaks.check(run.splits.sources, run.splits.digests)
+    ),
+  )
+
+
+def _labels(run: Run, split: str) -> np.ndarray:
+  """Every label where the source knows them, else those that were hashed."""
+  source: Any = run.splits.sources[split]
+  known = getattr(source, "labels", None)
+  if known is not None:
+    return np.asarray(known)
+  hashed: Digests = run.splits.digests[split]
+  empty = np.zeros(0, np.int64)
+  return empty if hashed.labels is None else hashed.labels

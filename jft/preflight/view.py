@@ -1,0 +1,202 @@
+"""A batch as the model gets it: what is attended to, and what is answered.
+
+A function of a batch alone, so that it shows what is trained on, whatever
+made it.
+"""
+
+import itertools
+import textwrap
+
+import numpy as np
+
+from jft.preflight.finding import Finding
+from jft.spec import Spec
+from jft.typing import Any, Batch, Callable, Sequence
+
+EXAMPLES = 3
+_MEAN, _STD = 1.0, (0.25, 4.0)  # Beyond these, normalised pixels are odd.
+_TOKENS = 48
+_WIDTH = 71
+
+
+def check(
+  batch: Batch,
+  names: Sequence[str],
+  where: Callable[[int], str],
+  *,
+  spec: Spec,
+  token: Callable[[int], str | None] | None = None,
+) -> list[Finding]:
+  """Shows a few examples of a batch, and checks how pixels are normalised.
+
+  Args:
+    batch: from the host, as `data.batches` makes it.
+    names: of the classes.
+    where: id -> what to call that example.
+    spec: of the model; says the normalisation of images.
+    token: id -> token, for a batch of tokens.
+  """
+  if "image" in batch:
+    return [_of_images(batch, names, where, spec)]
+  return [_of_tokens(batch, names, where, token or str)]
+
+
+def segments(
+  batch: Batch, row: int, token: Callable[[int], str | None]
+) -> list[dict[str, Any]]:
+  """Splits one example's tokens where what the model does with them changes.
+
+  Returns:
+    [{"attended": bool, "type": int, "tokens": [str]}], in order.
+  """
+  ids = np.asarray(batch["input_ids"][row])
+  attended = np.asarray(batch["attention_mask"][row]).astype(bool)
+  types = np.asarray(batch.get("token_type_ids", np.zeros_like(ids[None])))
+  types = types[row if len(types) > 1 else 0]
+  flags = zip(attended.tolist(), types.tolist(), ids.tolist(), strict=True)
+  return [
+    {
+      "attended": seen,
+      "type": kind if seen else 0,
+      "tokens": [str(token(i)) for _, _, i in run],
+    }
+    for (seen, kind), run in itertools.groupby(
+      flags, key=lambda flag: (flag[0], flag[1] if flag[0] else 0)
+    )
+  ]
+
+
+def _of_tokens(
+  batch: Batch,
+  names: Sequence[str],
+  where: Callable[[int], str],
+  token: Callable[[int], str | None],
+) -> Finding:
+  rows, lines = [], []
+  real, width = batch["attention_mask"].sum(), batch["input_ids"].shape[1]
+  picked = _spread(np.asarray(batch["attention_mask"]).sum(1))
+  for row in picked:
+    parts = segments(batch, row, token)
+    head = _head(batch, row, names, where)
+    rows.append({**head, "segments": parts})
+    lines.append(f"{head['example']} -> {head['label_name']}")
+    for part in parts:
+      lines += _segment(part)
+  padding = 1 - real / batch["input_ids"].size
+  return Finding(
+    "view",
+    "ok",
+    f"a training batch of {len(batch['label'])} x {width} tokens,"
+    f" {100 * padding:.0f} % of them padding; {len(rows)} examples as the model"
+    " reads them:\n" + "\n".join(lines),
+    {"shape": list(batch["input_ids"].shape), "examples": rows},
+  )
+
+
+def _segment(part: dict[str, Any]) -> list[str]:
+  tokens = part["tokens"]
+  if not part["attended"]:
+    kinds = ", ".join(sorted(set(tokens)))
+    return [f"  hidden {len(tokens):>4}  {kinds}"]
+  if len(tokens) > _TOKENS:
+    half = _TOKENS // 2
+    left = len(tokens) - 2 * half
+    tokens = [*tokens[:half], f"... {left} more ...", *tokens[-half:]]
+  return textwrap.wrap(
+    " ".join(tokens),
+    _WIDTH,
+    initial_indent=f"  read   {len(part['tokens']):>4}  ",
+    subsequent_indent=" " * 15,
+    break_long_words=False,
+    break_on_hyphens=False,
+  )
+
+
+def _of_images(
+  batch: Batch,
+  names: Sequence[str],
+  where: Callable[[int], str],
+  spec: Spec,
+) -> Finding:
+  images = np.asarray(batch["image"], np.float32)
+  mean = images.mean((0, 1, 2), dtype=np.float64)
+  std = images.std((0, 1, 2), dtype=np.float64)
+  low, high = float(images.min()), float(images.max())
+  least, most = _possible(spec)
+  odd = (
+    np.abs(mean).max() > _MEAN
+    or not _STD[0] < std.min() <= std.max() < _STD[1]
+    or low < least - 1e-3
+    or high > most + 1e-3
+  )
+  rows = [
+    {
+      **_head(batch, row, names, where),
+      "min": float(images[row].min()),
+      "max": float(images[row].max()),
+      "mean": float(images[row].mean()),
+    }
+    for row in range(min(EXAMPLES, len(images)))
+  ]
+  lines = [
+    f"values {low:7.2f} to {high:5.2f}  (possible: {least:.2f} to {most:.2f})",
+    f"mean   {_numbers(mean)}  (expected: about 0)",
+    f"std    {_numbers(std)}  (expected: about 1)",
+    *(
+      f"{row['example']} -> {row['label_name']}  ({row['min']:.2f} to"
+      f" {row['max']:.2f}, mean {row['mean']:.2f})"
+      for row in rows
+    ),
+  ]
+  advice = (
+    " They are far from what the model was trained on: see the mean and std of"
+    " the model, and whether the pictures are too dark or too light."
+    if odd
+    else ""
+  )
+  shape = " x ".join(map(str, images.shape))
+  return Finding(
+    "view",
+    "warning" if odd else "ok",
+    f"a training batch of {shape}, normalised as (x / 255 -"
+    f" {_numbers(spec.mean, '.3g')}) / {_numbers(spec.std, '.3g')}."
+    f"{advice}\n" + "\n".join(lines),
+    {
+      "shape": list(images.shape),
+      "min": low,
+      "max": high,
+      "mean": mean.tolist(),
+      "std": std.tolist(),
+      "examples": rows,
+    },
+  )
+
+
+def _possible(spec: Spec) -> tuple[float, float]:
+  """The least and the greatest value that a pixel can have."""
+  mean, std = np.asarray(spec.mean), np.asarray(spec.std)
+  return float((-mean / std).min()), float(((1 - mean) / std).max())
+
+
+def _head(
+  batch: Batch, row: int, names: Sequence[str], where: Callable[[int], str]
+) -> dict[str, Any]:
+  label = int(batch["label"][row])
+  known = 0 <= label < len(names)
+  return {
+    "id": int(batch["id"][row]),
+    "example": where(int(batch["id"][row])),
+    "label": label,
+    "label_name": names[label] if known else f"{label}, no class",
+  }
+
+
+def _spread(lengths: np.ndarray) -> list[int]:
+  """The rows of the shortest, a middling and the longest text."""
+  order = np.argsort(lengths, kind="stable")
+  at = np.unique(np.linspace(0, len(order) - 1, EXAMPLES).astype(int))
+  return order[at].tolist()
+
+
+def _numbers(values: Any, form: str = "7.2f") -> str:
+  return ", ".join(format(float(v), form) for v in values)
