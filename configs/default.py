@@ -115,6 +115,9 @@ def get_config() -> ConfigDict:
         # Parts a batch is computed in, to save memory.
         "accumulate": 1,
         "parallel": "pmap",  # "pmap" or "jit".
+        # What a new run's quick check of data and model does with an error:
+        # "refuse", "warn", or "off" for no check (see `jft check`).
+        "preflight": "refuse",
         # Devices to use (0: all).
         "devices": 0,
       },

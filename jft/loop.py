@@ -21,6 +21,7 @@ from jft import (
   guard,
   history,
   lock,
+  preflight,
   stopping,
 )
 from jft.history import Pending, Record
@@ -29,7 +30,7 @@ from jft.session import Session, session
 from jft.state import TrainState
 from jft.store.opening import Opened, open_workdir
 from jft.typing import Any, Callable, Iterable, Iterator, Mapping
-from jft.workdir import check
+from jft.workdir import amend, check
 
 # A step's metrics are read once this many later steps are under way, so that
 # the device has work queued while the host reads.
@@ -95,22 +96,25 @@ def fit(
 
 
 def _fit_in(
-  opened: Opened, config: Any, *, command, console, until, started
+  opened: Opened, config: Any, *, console: Any, **options: Any
 ) -> dict[str, Any]:
+  """Fits in a local folder; `options` are those of `session`."""
   workdir = opened.local
   check(workdir, config)
   lock.refuse_if_taken(workdir)
   run = build.build(config)
+  findings = ()
+  if config.train.preflight != "off" and not (workdir / "run.json").exists():
+    findings = preflight.quick(run)
+  if config.train.preflight == "refuse":
+    preflight.refuse(findings)
   with session(
-    run,
-    config,
-    workdir,
-    command=command,
-    console=console,
-    until=until,
-    started=started,
-    push=opened.push,
+    run, config, workdir, console=console, push=opened.push, **options
   ) as opened_run:
+    if findings:
+      amend(workdir, preflight=list(map(dataclasses.asdict, findings)))
+    for line in preflight.render(findings, least="warning").splitlines():
+      opened_run.bar.line(line)
     state, record, status = train(opened_run)
     return finish.finish(opened_run, state, record, status)
 

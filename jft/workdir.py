@@ -11,8 +11,11 @@ from jft.redact import redact_all
 from jft.typing import Any, Mapping, Sequence
 from jft.writers import read_json, write_json
 
-# Keys that change nothing in what is computed, so a resume may change them.
+# Keys that change nothing in what is computed, or (the devices) no more than
+# its rounding, so a resume may change them.
 HARMLESS = (
+  "train.devices",
+  "train.preflight",
   "log.",
   "eval.batch_size",
   "data.prefetch",

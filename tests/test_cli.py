@@ -441,6 +441,13 @@ def test_texts_from_training_to_csv(tmp_path, capsys):
     *("tune.preset=linear_probe", "tune.blocks=0", "train.steps=1"),
   )
   workdir = f"--workdir={tmp_path / 'run'}"
+  argv = ["train", "--config=default", workdir, *options(*texts)]
+  # Every example it is validated on is one it was trained on.
+  assert "18 of 18 val examples (100 %) are in train too" in " ".join(
+    said(capsys, argv, code=2).err.split()
+  )
+  assert not (tmp_path / "run").exists()
+  texts.append("train.preflight=warn")
   said(capsys, ["train", "--config=default", workdir, *options(*texts)])
   argv = ["predict", workdir, tmp_path / "new.txt", "--json"]
   found = strict(said(capsys, argv).out)["predictions"]

@@ -28,6 +28,7 @@ CHOICES = {
   "optim.name": ("adamw", "adam", "sgd", "lamb"),
   "optim.schedule": ("constant", "linear", "cosine", "polynomial", "step"),
   "train.parallel": ("pmap", "jit"),
+  "train.preflight": ("refuse", "warn", "off"),
   "stop.mode": ("max", "min"),
   "stop.metric": tuple(BETTER),
 }

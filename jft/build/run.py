@@ -195,7 +195,10 @@ def total_steps(config: Any, train_examples: int) -> int:
 def load_net(config: Any, num_classes: int) -> Net:
   """Loads the config's model with a head for the data's classes."""
   model = config.model
-  key = rng.key(config.seed, "init")
+  # Two names: a new head must not be the very head that a shipped backbone was
+  # pretrained with from scratch under the same seed.
+  tuned = model.source and model.pretrained
+  key = rng.key(config.seed, "head" if tuned else "init")
   options = {"dtype": jax.numpy.dtype(model.dtype), "remat": model.remat}
   if model.pooling:
     options["pooling"] = model.pooling
