@@ -13,7 +13,13 @@ import pytest
 from jft import config
 
 ROOT = pathlib.Path(__file__).parent.parent
-PAGES = ("BUILD.md", "CHANGELOG.md", "README.md")
+PAGES = (
+  "BUILD.md",
+  "CHANGELOG.md",
+  "README.md",
+  "docs/reliability.md",
+  "docs/reproducibility.md",
+)
 
 
 def text(page):
@@ -59,7 +65,30 @@ def test_links_lead_somewhere(page):
   assert lost == []
 
 
-@pytest.mark.parametrize("page", ["BUILD.md", "README.md"])
+@pytest.mark.parametrize("page", [p for p in PAGES if "docs/" in p])
+def test_tests_that_are_named_exist(page):
+  """A guarantee names the test that shows it."""
+  lost, file = [], ""
+  for found in re.findall(
+    r"`((?:[\w/]+\.py(?:::)?)?(?:test_\w+)?)`", text(page)
+  ):
+    if not found:
+      continue
+    path, _, name = found.partition("::")
+    if path.endswith(".py"):
+      file = path
+    else:
+      name = path
+    if not (ROOT / "tests" / file).is_file() or (
+      name and f"def {name}(" not in text(f"tests/{file}")
+    ):
+      lost.append(found)
+  assert lost == []
+
+
+@pytest.mark.parametrize(
+  "page", ["BUILD.md", "README.md", "docs/reproducibility.md"]
+)
 def test_commands_are_accepted(page, monkeypatch):
   monkeypatch.chdir(ROOT)
   typed = [words for words in commands(page) if words[0] == "jft"]

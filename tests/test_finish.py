@@ -166,6 +166,7 @@ def test_a_checkpoint_that_gives_another_metric_fails_the_run(
   texts = tiny.overrides(
     tiny.write(tmp_path),
     "train.steps=1",
+    "train.preflight=off",
     "tune.preset=linear_probe",
     "tune.blocks=0",
   )

@@ -384,7 +384,8 @@ def script(monkeypatch, accuracies):
 
 def test_early_stopping_at_the_literal_step(source, tmp_path, monkeypatch):
   script(monkeypatch, [0.5, 0.75, 0.625, 0.75, 0.875])
-  config = tiny.recipe(source, "train.steps=24", "stop.patience=2")
+  more = ("train.steps=24", "stop.patience=2", "train.preflight=off")
+  config = tiny.recipe(source, *more)
   run = fit(config, tmp_path)
   assert run.summary["status"] == "early_stopped"
   assert (run.summary["step"], run.summary["best_step"]) == (16, 8)
@@ -664,6 +665,63 @@ def test_mappers_and_device_counts_agree(
   run = fit(tiny.recipe(source, *PROBE, *parallel), tmp_path)
   for row, other in zip(probed.numbers, run.numbers, strict=True):
     assert row == pytest.approx(other, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("mapper", ["pmap", "jit"])
+def test_eight_devices_rerun_and_resume_to_the_bit(
+  source, tmp_path, monkeypatch, mapper
+):
+  config = tiny.recipe(
+    source, *PROBE, f"train.parallel={mapper}", "train.devices=8"
+  )
+  straight = fit(config, tmp_path / "straight")
+  with monkeypatch.context() as patch:
+    interrupt_at(patch, 7)
+    fit(config, tmp_path / "again")
+  again = fit(config, tmp_path / "again")
+  assert tiny.same_bits(again.last, straight.last)
+  assert again.numbers == straight.numbers
+
+
+def test_a_resume_on_other_devices_is_told_and_agrees(
+  source, probed, tmp_path, monkeypatch, capsys
+):
+  with monkeypatch.context() as patch:
+    interrupt_at(patch, 7)
+    fit(tiny.recipe(source, *PROBE), tmp_path)
+  run = fit(tiny.recipe(source, *PROBE, "train.devices=8"), tmp_path)
+  out = " ".join(capsys.readouterr().out.split())
+  assert "changed since the last process: train.devices: 1 -> 8" in out
+  for row, other in zip(probed.numbers, run.numbers, strict=True):
+    assert row == pytest.approx(other, rel=1e-5, abs=1e-6)
+
+
+# --- texts -------------------------------------------------------------------
+
+
+def test_texts_in_buckets_rerun_and_resume_to_the_bit(tmp_path, monkeypatch):
+  """Batches are formed by length, dropout is on: neither has a state."""
+  tiny.write_bert(tmp_path)
+  rows = [
+    f"{word} {'film ' * (i % 7)}{i},{word}"
+    for word in ("bad", "good")
+    for i in range(60)
+  ]
+  path = tmp_path / "texts.csv"
+  path.write_text("\n".join(["text,label", *rows]))
+  config = tiny.recipe(
+    tmp_path,
+    f"data.train=csv:{path}",
+    *("data.train_examples=0", "data.validation_fraction=0.2"),
+    *("tune.preset=full", "tune.blocks=0"),
+  )
+  straight = fit(config, tmp_path / "straight")
+  with monkeypatch.context() as patch:
+    interrupt_at(patch, 7)
+    fit(config, tmp_path / "again")
+  again = fit(config, tmp_path / "again")
+  assert tiny.same_bits(again.last, straight.last)
+  assert again.numbers == straight.numbers
 
 
 # --- disks -------------------------------------------------------------------
