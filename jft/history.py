@@ -9,6 +9,7 @@ import numpy as np
 
 from jft import blame, guard, stopping, trace
 from jft.build import Run
+from jft.errors import UserError
 from jft.session import Session
 from jft.typing import Any, Mapping, Sequence
 
@@ -33,14 +34,24 @@ class Record:
 
   @classmethod
   def from_json(cls, saved: Mapping[str, Any]) -> "Record":
-    """Reads what `dataclasses.asdict` wrote."""
-    return cls(
-      stopping.Best(**saved["best"]),
-      saved["offset"],
-      tuple(saved["losses"]),
-      tuple(saved["incidents"]),
-      saved["wall_secs"],
-    )
+    """Reads what `dataclasses.asdict` wrote.
+
+    Raises:
+      UserError: if something else wrote it.
+    """
+    try:
+      return cls(
+        stopping.Best(**saved["best"]),
+        int(saved["offset"]),
+        tuple(float(loss) for loss in saved["losses"]),
+        tuple(dict(incident) for incident in saved["incidents"]),
+        float(saved["wall_secs"]),
+      )
+    except (KeyError, TypeError, ValueError) as error:
+      raise UserError(
+        f"the checkpoint's record is not one of `fit` ({error!r}): this folder"
+        " holds another program's checkpoints; give another --workdir."
+      ) from error
 
   def as_json(self, elapsed_secs: float) -> dict[str, Any]:
     """Returns what to save, with this process's seconds added."""

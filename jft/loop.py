@@ -24,6 +24,7 @@ from jft import (
   preflight,
   stopping,
 )
+from jft.errors import UserError
 from jft.history import Pending, Record
 from jft.rollback import roll_back
 from jft.session import Session, session
@@ -76,6 +77,12 @@ def fit(
     Diverged: after more roll-backs than `guard.max_retries`.
   """
   started = time.monotonic()
+  if jax.process_count() > 1:
+    raise UserError(
+      f"fit runs in one process, this is one of {jax.process_count()}: it would"
+      " evaluate and report its own part of the examples alone. Use the parts,"
+      " as the program for pods in BUILD.md does."
+    )
   with open_workdir(workdir) as opened:
     summary = _fit_in(
       opened,

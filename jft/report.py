@@ -93,6 +93,7 @@ def _template() -> jinja2.Template:
     "number": number,
     "percent": percent,
     "size": size,
+    "some": some,
   }
   return environment.get_template("report.html.j2")
 
@@ -132,6 +133,10 @@ def _view(
     "freeze": run.get("freeze") or [],
     "load_counts": Counter(row["status"] for row in load),
     "not_loaded": [row for row in load if row["status"] != "loaded"],
+    "warnings": [
+      row for row in run.get("preflight") or [] if row["level"] != "ok"
+    ],
+    "resumes": [row for row in run.get("resumes") or [] if row["changed"]],
     "config": list(_flat(run.get("config") or {})),
     "command": shlex.join(map(str, run.get("command") or [])),
   }
@@ -230,6 +235,18 @@ def count(value: Any) -> str:
     if value >= unit:
       return f"{value / (1e3 if word == ' k' else unit):.3g}{word}"
   return f"{value:,}"
+
+
+def some(values: Sequence[Any] | None, most: int = 6) -> str:
+  """Returns the first few of a list.
+
+  >>> some([3, 1, 2], 2), some(None)
+  ('3, 1 and 1 more', '–')
+  """
+  values = values or []
+  more = len(values) - most
+  shown = ", ".join(map(str, values[:most])) or "–"
+  return f"{shown} and {more} more" if more > 0 else shown
 
 
 def size(value: Any) -> str:

@@ -11,6 +11,7 @@ from jft.build import Run
 from jft.checkpoint import Checkpointer
 from jft.disk.reporting import user_errors
 from jft.progress import progress
+from jft.redact import redact
 from jft.trace import TraceWriter
 from jft.typing import Any, Callable
 from jft.workdir import begin
@@ -88,7 +89,7 @@ def session(
       push,
     )
     for line in run.describe():
-      opened.bar.line(line)
+      opened.bar.line(redact(line))
     for line in changed:
       opened.bar.line(f"changed since the last process: {line}")
     yield opened

@@ -400,6 +400,25 @@ def test_early_stopping_at_the_literal_step(source, tmp_path, monkeypatch):
   assert (again["status"], again["step"]) == ("early_stopped", 16)
 
 
+def test_patience_outlives_an_interrupt(source, tmp_path, monkeypatch):
+  """The best value, its step and how long ago it was are in the checkpoint."""
+  script(monkeypatch, [0.5, 0.75, 0.625, 0.75, 0.875])
+  more = ("train.steps=24", "stop.patience=2", "train.preflight=off")
+  config = tiny.recipe(source, *more)
+  with monkeypatch.context() as patch:
+    interrupt_at(patch, 13)
+    assert fit(config, tmp_path).summary["step"] == 13
+  run = fit(config, tmp_path)
+  assert run.summary["status"] == "early_stopped"
+  assert (run.summary["step"], run.summary["best_step"]) == (16, 8)
+
+
+def test_several_processes_are_refused(source, tmp_path, monkeypatch):
+  monkeypatch.setattr(jax, "process_count", lambda: 2)
+  with pytest.raises(UserError, match="fit runs in one process"):
+    loop.fit(tiny.recipe(source), tmp_path)
+
+
 # --- divergence --------------------------------------------------------------
 
 

@@ -36,6 +36,14 @@ def make_run(workdir, text="cat", ended=True):
         }
       ],
       "data": {text: {"examples": 3312, "sha256": "ab" * 32}},
+      "preflight": [
+        {"check": "labels", "level": "ok", "message": "fine", "details": {}},
+        {"check": text, "level": "warning", "message": text, "details": {}},
+      ],
+      "resumes": [
+        {"time": text, "command": [text], "changed": {}},
+        {"time": text, "command": [text], "changed": {text: [text, 8]}},
+      ],
     },
   )
   with writers.MetricsWriter(workdir, tensorboard=False) as writer:
@@ -74,6 +82,8 @@ def summary(text):
         "loss": float("nan"),
         "grad_norm": float("inf"),
         "median": None,
+        "leaf": text,
+        "ids": [*range(20)],
         "rolled_back_to": 5,
         "action": text,
       }
@@ -142,7 +152,9 @@ def test_the_page_says_what_the_run_was(page):
     "10 of 10 best step",
     "1 min 15 s wall time",
     "12.50 % 25 of 200 parameters trained",
-    "7 cat NaN – Infinity 5 cat",
+    "7 cat NaN – Infinity cat 0, 1, 2, 3, 4, 5 and 14 more 5 cat",
+    "warning: cat cat",
+    "Changed when it was resumed cat cat cat → 8",
     "cat dog 3",
     "cat 2 28.5 k 12.50 % 228 kB",
     "1 loaded",
