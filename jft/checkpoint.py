@@ -161,6 +161,7 @@ class Checkpointer:
       self._catalog.delete_after(back.step, back.attempt)
     if not self.all_steps():
       return state
+    self._tell_unranked()
     step, restored = self._newest_intact(reversed(self.all_steps()), state)
     if back and back.step == step:
       return _as_attempt(restored, back.attempt)
@@ -173,6 +174,7 @@ class Checkpointer:
       UserError: if there is none, or it does not fit `state`.
     """
     self.wait()
+    self._tell_unranked()
     ranked = self._catalog.ranked()
     if not ranked:
       raise UserError(
@@ -282,6 +284,14 @@ class Checkpointer:
         raise
       # What stopped the run matters more; this is told all the same.
       _log.error("%s", error)
+
+  def _tell_unranked(self) -> None:
+    """A step without a readable record may have been the best one."""
+    for step in self.all_steps():
+      if self._store.records.get(step) is None and step not in self._lost:
+        error = self._catalog.damaged(step, "its record cannot be read")
+        self._lost[step] = str(error)
+        _log.warning("%s; it cannot be ranked", error)
 
   def _newest_intact(
     self, steps: Iterator[int], state: TrainState

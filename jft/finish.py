@@ -47,7 +47,7 @@ def finish(
   )
   metrics, details, best_step, sha256 = {}, None, record.best.step, None
   if status != "interrupted" and ckpt.best_step is not None:
-    state = ckpt.restore_best(state)
+    state = _restore_best(session, state)
     best_step = int(state.step)
     metrics, details = _measure(session, state)
     sha256 = digests.sha256(state.variables)
@@ -61,6 +61,7 @@ def finish(
     "params_trainable": tree.count(state.params),
     "params_total": tree.count(state.params) + tree.count(state.frozen),
     "incidents": list(record.incidents),
+    "damaged_checkpoints": list(ckpt.lost.values()),
     "report": details,
   }
   summary = to_json(summary)
@@ -69,6 +70,20 @@ def finish(
   curves.draw(workdir)
   report.render(workdir)
   return summary
+
+
+def _restore_best(session: Any, state: Any) -> Any:
+  """Restores the best that is intact, and says what was not."""
+  ckpt = session.checkpointer
+  known = set(ckpt.lost)
+  state = ckpt.restore_best(state)
+  lost = [why for step, why in ckpt.lost.items() if step not in known]
+  if lost:
+    step, attempt = int(state.step), int(state.attempt)
+    session.writer.event(step, attempt, "best_damaged", lost=lost)
+  for line in lost:
+    session.bar.line(f"{line}; the best that is left is step {int(state.step)}")
+  return state
 
 
 def by_class(

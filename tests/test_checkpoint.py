@@ -627,6 +627,17 @@ def test_a_damaged_best_gives_way_to_the_next(tmp_path, caplog):
   assert "checkpoint 20 is damaged" in caplog.text
 
 
+def test_a_best_whose_record_is_gone_is_told(tmp_path, caplog):
+  with Checkpointer(tmp_path, keep_last=3) as ckpt:
+    for step, accuracy in ((10, 0.5), (20, 0.7), (30, 0.6)):
+      ckpt.save(at(step), {"val/accuracy": accuracy})
+  (tmp_path / "20" / "record" / "metadata").unlink()
+  with Checkpointer(tmp_path) as ckpt:
+    assert int(ckpt.restore_best(make_state()).step) == 30
+    assert "its record cannot be read" in ckpt.lost[20]
+  assert "checkpoint 20 is damaged" in caplog.text
+
+
 # --- a power cut -------------------------------------------------------------
 
 

@@ -79,6 +79,7 @@ def test_summary(run):
     "params_trainable",
     "params_total",
     "incidents",
+    "damaged_checkpoints",
     "report",
   ]
   assert (summary["status"], summary["step"]) == ("completed", 12)
@@ -193,7 +194,9 @@ def test_a_recovered_run_is_valid_json(tmp_path, monkeypatch):
     run = type("Run", (), {"net": None})
     workdir = tmp_path
     elapsed_secs = 0.0
-    checkpointer = type("Checkpointer", (), {"wait": lambda self: None})()
+    checkpointer = type(
+      "Checkpointer", (), {"wait": lambda self: None, "lost": {}}
+    )()
 
   record = history.Record(incidents=({"step": 3, "loss": float("nan")},))
   state = type("State", (), {"step": 3, "params": {}, "frozen": {}})

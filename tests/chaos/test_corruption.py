@@ -160,11 +160,20 @@ def corrupt_runs(run, tmp_path, count):
       counts["refused with an error"] += 1
     else:
       counts["went on"] += 1
-      # The records of the past may have been what was damaged; the model is
-      # the same to the bit.
+      # The records of the past may have been what was damaged. The model is
+      # the same to the bit, unless the best checkpoint itself was, which is
+      # told.
       ours, theirs = map(fitted.summary, (folder, straight.workdir))
+      if ours["damaged_checkpoints"]:
+        counts["of these, said that a checkpoint is damaged"] += 1
       if ours["best_sha256"] != theirs["best_sha256"]:
-        wrong.append((number, what))
+        counts["of these, have another best model"] += 1
+        lost_best = any(
+          f"checkpoint {theirs['best_step']} is damaged" in line
+          for line in ours["damaged_checkpoints"]
+        )
+        if not lost_best:
+          wrong.append((number, what, ours["damaged_checkpoints"]))
     shutil.rmtree(folder)
   return counts, wrong
 
