@@ -187,6 +187,6 @@ def test_damaged_runs(run, tmp_path, quiet):
 @pytest.mark.chaos
 def test_dozens_of_damaged_runs(run, tmp_path, quiet):
   counts, wrong = corrupt_runs(run, tmp_path, MANY_RUNS)
-  print(f"\n{counts.total()} damaged runs: {dict(counts)}; {len(wrong)} wrong")
+  print(f"\n{MANY_RUNS} damaged runs: {dict(counts)}; {len(wrong)} wrong")
   assert wrong == []
   assert os.listdir(tmp_path) == []
