@@ -31,6 +31,7 @@ def main() -> None:
     *margin(recipes),
     *sst2(recipes),
     *overhead(),
+    *guard(),
   ]
   write("\n".join(lines))
 
@@ -102,6 +103,24 @@ def overhead() -> list[str]:
   return [
     "jft's loop against a plain JAX loop, time by time"
     f" (`python benchmarks/overhead.py`): {'; '.join(rows)}.",
+    "",
+  ]
+
+
+def guard() -> list[str]:
+  path = RESULTS / "guard.json"
+  if not path.exists():
+    return []
+  rows = [
+    f"{found['model']} {found['device_ratio_median']:.4f} of a step on the"
+    f" device (quartiles {found['device_ratio_quartiles'][0]:.4f} to"
+    f" {found['device_ratio_quartiles'][1]:.4f}, {found['rounds']} rounds) and"
+    f" {100 * found['host_share']:.3f} % of it on the host"
+    for found in json.loads(path.read_text()).values()
+  ]
+  return [
+    "The guard and the digests of the updates (`python benchmarks/guard.py`):"
+    f" {'; '.join(rows)}.",
     "",
   ]
 

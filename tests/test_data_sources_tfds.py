@@ -1,6 +1,7 @@
 """A real ArrayRecord data set, written here without TensorFlow."""
 
 import io
+import shutil
 import sys
 
 import numpy as np
@@ -131,3 +132,27 @@ def test_what_is_not_there_is_named_with_the_remedy(
 def test_an_unknown_feature_is_an_error(folder):
   with pytest.raises(UserError, match="no feature 'sentence', it has"):
     tfds("tiny", "train", data_dir=folder, columns={"text": "sentence"})
+
+
+@pytest.mark.parametrize(
+  ("damage", "reason"),
+  [
+    (lambda path: path.unlink(), "No such file"),
+    (lambda path: path.write_bytes(b""), "64KB"),
+    (lambda path: flip(path), "hash mismatch"),
+  ],
+)
+def test_a_shard_that_cannot_be_read_is_told(folder, tmp_path, damage, reason):
+  root = shutil.copytree(folder, tmp_path / "damaged")
+  (shard,) = root.rglob("*.array_record-*")
+  damage(shard)
+  source = tfds("tiny", "train", data_dir=root)
+  with pytest.raises(UserError, match=rf"example 0 of tiny:train .*{reason}"):
+    source[0]
+
+
+def flip(path):
+  data = bytearray(path.read_bytes())
+  for i in range(3000, len(data), 97):
+    data[i] ^= 0x55
+  path.write_bytes(data)

@@ -30,13 +30,27 @@ class Tfds:
     if "label" not in self.columns:
       return None
     key = self.columns["label"]
-    rows = (self.records[i][key] for i in range(len(self)))
+    rows = (self.record(i)[key] for i in range(len(self)))
     checked = [check_label(label, i, self) for i, label in enumerate(rows)]
     return np.array(checked, np.int32)
 
+  def record(self, i: int) -> Mapping[str, Any]:
+    """One example as it is stored.
+
+    Raises:
+      UserError: if its shard is missing or damaged.
+    """
+    try:
+      return self.records[i]
+    except Exception as error:  # The reader's own, and what decoding meets.
+      raise UserError(
+        f"example {i} of {self.name} cannot be read: {error}. A file of the"
+        " data set is missing or damaged; prepare it again."
+      ) from error
+
   def content(self, i: int) -> bytes:
     """The record's inputs as they are stored: no image is decoded."""
-    record, parts = self.records[i], []
+    record, parts = self.record(i), []
     for ours, theirs in sorted(self.columns.items()):
       if ours != "label":
         value = record[theirs]
@@ -48,7 +62,7 @@ class Tfds:
     return len(self.records)
 
   def __getitem__(self, i: int) -> dict[str, Any]:
-    record = self.records[i]
+    record = self.record(i)
     return {
       ours: self._value(theirs, record[theirs], i)
       for ours, theirs in self.columns.items()
