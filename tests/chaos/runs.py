@@ -64,6 +64,8 @@ SUMMARY = {
       "loss": "NaN",
       "grad_norm": 1,
       "median": None,
+      "leaf": "params/w",
+      "ids": [3, 1, 2],
       "rolled_back_to": 5,
       "action": "lr",
     }
@@ -79,6 +81,8 @@ SUMMARY = {
 FACTS = {
   "command": ["jft", "train"],
   "config": {"seed": 3},
+  "preflight": [{"check": "leaks", "level": "warning", "message": "2 of 9"}],
+  "resumes": [{"time": "now", "changed": {"cores": [2, 8]}}],
   "device": {"kind": "cpu", "count": 8, "platform": "cpu"},
   "versions": {"jax": "0"},
   "git": {"commit": "a", "dirty": True},
