@@ -64,7 +64,8 @@ def fit(
 
   Args:
     config: as `jft.config.load` returns.
-    workdir: for everything the run leaves; another config's is refused.
+    workdir: a folder, or a URL of an object store, for everything the run
+      leaves; another config's is refused.
     command: what the user typed, for the record.
     console: a rich Console to show progress on (default: standard output).
     until: stop after so many updates, as an interrupt would (default: never).
