@@ -65,7 +65,7 @@ def _action(session: Session, record: Record, step: int, target: int) -> dict:
 
 def _name(state: TrainState, leaf: int | str | None) -> str | None:
   if isinstance(leaf, int):
-    return blame.names(state.params, state.model_state)[leaf]
+    return blame.names(state.params)[leaf]
   return leaf
 
 

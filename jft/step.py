@@ -64,9 +64,7 @@ def make_train_step(
     grads, metrics = _all_sum((grads, metrics), axis_name)
     params, opt_state = _update(state, tx, grads, live, held)
     grad_norm = optax.tree.norm(grads)
-    blamed = blame.bad_leaf(
-      metrics["loss"], grad_norm, state.params, state.model_state, grads
-    )
+    blamed = blame.bad_leaf(metrics["loss"], grad_norm, state.params, grads)
     state = dataclasses.replace(
       state,
       step=state.step + 1,
