@@ -112,10 +112,9 @@ def guard() -> list[str]:
   if not path.exists():
     return []
   rows = [
-    f"{found['model']} {found['device_ratio_median']:.4f} of a step on the"
-    f" device (quartiles {found['device_ratio_quartiles'][0]:.4f} to"
-    f" {found['device_ratio_quartiles'][1]:.4f}, {found['rounds']} rounds) and"
-    f" {100 * found['host_share']:.3f} % of it on the host"
+    f"{found['model']}: the search {100 * found['search_share']:.3f} % of a"
+    f" step ({found['search_ms']:.3f} ms of {found['step_ms']:.0f}), the host's"
+    f" part {100 * found['host_share']:.3f} %"
     for found in json.loads(path.read_text()).values()
   ]
   return [

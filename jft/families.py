@@ -8,11 +8,10 @@ import types
 
 from jft.errors import UserError, did_you_mean
 from jft.models import bert, resnet
+from jft.pretrained.dialect import Dialect
 from jft.pretrained.names import bert as bert_names
 from jft.pretrained.names import resnet as resnet_names
-from jft.typing import Any, Callable, Mapping, Rules
-
-Shapes = Mapping[str, tuple[int, ...]]
+from jft.typing import Any, Callable, Mapping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,35 +23,17 @@ class Family:
     kind: what it reads, "image" or "text".
     presets: {name: config}.
     module: (config, num_classes, **options) -> Linen module.
-    recognise: (config.json, shapes of the source) -> config, or None.
-    check: (config, shapes): raises if the source holds another architecture.
-    table: (config, shapes) -> {jft name: Entry}.
-    dropped: config -> rules of source tensors that are never needed.
-    head: the source's head tensors, as a regex.
+    dialects: how its weights are written down, the most particular first.
+    from_hf: a `config.json` of transformers -> config; its `model_type`s.
   """
 
   name: str
   kind: str
   presets: Mapping[str, Any]
   module: Callable[..., Any]
-  recognise: Callable[[Mapping[str, Any], Shapes], Any]
-  check: Callable[[Any, Shapes], None]
-  table: Callable[[Any, Shapes], Mapping[str, Any]]
-  dropped: Callable[[Any], Rules]
-  head: str
-
-
-def _recognise_resnet(config: Mapping[str, Any], shapes: Shapes) -> Any:
-  """A ResNet needs its preset named: shapes cannot tell v1 from v1.5."""
-  if config.get("family") != "resnet":
-    return None
-  return preset(str(config.get("preset", "")))[1]
-
-
-def _recognise_bert(config: Mapping[str, Any], shapes: Shapes) -> Any:
-  if config.get("model_type") != "bert":
-    return None
-  return bert.BertConfig.from_hf(config)
+  dialects: tuple[Dialect, ...]
+  from_hf: Callable[[Mapping[str, Any]], Any] | None = None
+  model_types: tuple[str, ...] = ()
 
 
 RESNET = Family(
@@ -60,11 +41,7 @@ RESNET = Family(
   "image",
   resnet.PRESETS,
   resnet.module,
-  _recognise_resnet,
-  resnet_names.check,
-  lambda config, shapes: resnet_names.table(config),
-  lambda config: resnet_names.DROPPED,
-  r"fc\.(weight|bias)",
+  resnet_names.DIALECTS,
 )
 
 BERT = Family(
@@ -72,16 +49,34 @@ BERT = Family(
   "text",
   bert.PRESETS,
   bert.module,
-  _recognise_bert,
-  lambda config, shapes: None,
-  lambda config, shapes: bert_names.table(config, shapes),
-  bert_names.dropped,
-  r"classifier\.(weight|bias)",
+  bert_names.DIALECTS,
+  bert.BertConfig.from_hf,
+  ("bert",),
 )
 
 FAMILIES: Mapping[str, Family] = types.MappingProxyType(
   {family.name: family for family in (RESNET, BERT)}
 )
+
+
+def recognise(found: Mapping[str, Any]) -> tuple[Family, Any] | None:
+  """Returns the family and config that a source's own config.json names.
+
+  Args:
+    found: of jft (`family`, `preset`), of timm (`architecture`) or of
+      transformers (`model_type`).
+
+  Raises:
+    UserError: if the config asks for something that jft's family is not.
+  """
+  if "family" in found:
+    return preset(str(found.get("preset", "")))
+  if "architecture" in found:
+    return preset(str(found["architecture"]))
+  for family in FAMILIES.values():
+    if family.from_hf and found.get("model_type") in family.model_types:
+      return family, family.from_hf(found)
+  return None
 
 
 def preset(arch: str) -> tuple[Family, Any]:

@@ -5,12 +5,14 @@ import itertools
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jft import blame, guard, stopping, trace
 from jft.build import Run
 from jft.errors import UserError
 from jft.session import Session
+from jft.state import TrainState
 from jft.typing import Any, Mapping, Sequence
 
 
@@ -62,6 +64,12 @@ class Record:
 def lr_scale(run: Run, record: Record) -> float:
   """The learning rate's factor: every roll-back cuts it once more."""
   return run.lr_cut ** len(record.incidents)
+
+
+def cut(state: TrainState, run: Run, record: Record) -> TrainState:
+  """Returns the state with the learning rate's factor of the record."""
+  scale = jnp.full_like(state.lr_scale, lr_scale(run, record))
+  return dataclasses.replace(state, lr_scale=scale)
 
 
 @dataclasses.dataclass(frozen=True)

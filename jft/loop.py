@@ -11,7 +11,6 @@ import pathlib
 import time
 
 import jax
-import jax.numpy as jnp
 
 from jft import (
   build,
@@ -176,8 +175,7 @@ def _start(session: Session) -> tuple[TrainState, Record]:
   step, attempt = int(state.step), int(state.attempt)
   record = Record.from_json(ckpt.read_extra(step))
   # A process that was killed after a roll-back has not saved the cut rate.
-  scale = jnp.full_like(state.lr_scale, history.lr_scale(run, record))
-  state = dataclasses.replace(state, lr_scale=scale)
+  state = history.cut(state, run, record)
   lost = list(ckpt.lost.values())
   session.writer.event(step, attempt, "resumed", lost=lost)
   session.trace.back_to(step, attempt)

@@ -9,7 +9,9 @@ import jax.numpy as jnp
 from jft import families, tree
 from jft.errors import UserError, did_you_mean
 from jft.families import Family
+from jft.models.head import Head
 from jft.pretrained import adapt, formats, hub
+from jft.pretrained.dialect import Dialect, choose
 from jft.pretrained.formats.lazy import shape_of
 from jft.pretrained.report import Report, Row
 from jft.spec import Spec, image_facts, spec_of
@@ -43,15 +45,14 @@ def load_pretrained(
   source: str,
   *,
   arch: str | None = None,
-  num_classes: int | None = None,
+  num_classes: Head | int | None = None,
   key: Key | None = None,
   pretrained: bool = True,
   **options: Any,
 ) -> Net:
-  """Builds a network and fills it from pretrained weights.
+  """Builds a network from pretrained weights; none is ever half-loaded.
 
-  Every leaf on both sides is accounted for in `net.report`; what is not is an
-  error, so nothing is ever half-loaded.
+  Every leaf on both sides is accounted for in `net.report`, or an error.
 
   Args:
     source: "jft:NAME" (shipped), "hf:org/name[@revision]", "package:NAME" (in
@@ -59,8 +60,9 @@ def load_pretrained(
       (.safetensors, .pth, .bin).
     arch: the preset of a bare file, such as "resnet34"; a folder with a
       config.json needs none.
-    num_classes: a new head with so many outputs, drawn from `key`, even where
-      the source's head has as many. None keeps the source's head, 0 drops it.
+    num_classes: a new head with so many outputs, or of a kind (`Head`), drawn
+      from `key`, even where the source's head has as many. None keeps the
+      source's head, 0 drops it.
     key: for what is initialised.
     pretrained: False initialises everything, to compare with.
     **options: `dtype`, `param_dtype`, `remat`; `pooling` for text.
@@ -75,29 +77,44 @@ def load_pretrained(
   """
   _check_classes(num_classes, 0)
   located = hub.locate(source)
+  return _load(located, arch, num_classes, key, pretrained, options)
+
+
+def _load(
+  located: hub.Located,
+  arch: str | None,
+  num_classes: Head | int | None,
+  key: Key | None,
+  pretrained: bool,
+  options: Mapping[str, Any],
+) -> Net:
   weights = formats.read(located.weights)
   shapes = {name: shape_of(weights, name) for name in weights}
-  family, config = _architecture(located, shapes, arch)
-  config, options = _configure(config, options)
-  family.check(config, shapes)
-  table = family.table(config, shapes)
-  reinit = _reinit(num_classes, pretrained)
+  family, config = _architecture(located, arch)
+  dialect = choose(family.name, family.dialects, shapes)
+  config, options = _configure(dialect.adjust(config), options)
+  dialect.check(config, shapes)
+  table, reinit = (
+    dialect.table(config, shapes),
+    _reinit(num_classes, pretrained),
+  )
   classes = num_classes or None
   if num_classes is None:
     classes = _own_classes(table, shapes)
   module = family.module(config, classes, **options)
   target = _target(family, module, config)
+  dropped = _dropped(dialect, config, num_classes)
   flat, report = adapt.adapt(
     target,
     weights,
     table,
-    _dropped(family, config, num_classes),
+    dropped,
     initial=_initial(family, module, config, target, reinit, key),
     reinit=reinit,
   )
   variables = jax.tree.map(jnp.asarray, tree.unflatten(flat))
-  fresh_head = bool(reinit)
-  spec = spec_of(located, family, config, classes, fresh_head=fresh_head)
+  kind = located, family, dialect, config, _count(classes)
+  spec = spec_of(*kind, fresh_head=bool(reinit))
   return Net(linen_apply(module), variables, spec, report)
 
 
@@ -113,10 +130,12 @@ def kind_of(source: str, arch: str | None = None) -> str:
   """
   if arch:
     return families.preset(arch)[0].kind
-  return _architecture(hub.locate(source), {}, None)[0].kind
+  return _architecture(hub.locate(source), None)[0].kind
 
 
-def init(arch: str, *, num_classes: int, key: Key, **options: Any) -> Net:
+def init(
+  arch: str, *, num_classes: Head | int, key: Key, **options: Any
+) -> Net:
   """Builds a network with random weights.
 
   Args:
@@ -140,8 +159,8 @@ def init(arch: str, *, num_classes: int, key: Key, **options: Any) -> Net:
     family.kind,
     arch,
     config,
-    num_classes,
-    **image_facts({}, config),
+    _count(num_classes),
+    **image_facts(family, family.dialects[0], {}, config),
   )
   return Net(linen_apply(module), tree.unflatten(flat), spec, Report(rows))
 
@@ -178,14 +197,11 @@ def dummy_inputs(spec_or_family: Any, config: Any, size: int = 32) -> Any:
   return {"input_ids": tokens, "attention_mask": tokens + 1}
 
 
-def _architecture(
-  located: hub.Located, shapes: Mapping[str, Any], arch: str | None
-) -> tuple[Family, Any]:
+def _architecture(located: hub.Located, arch: str | None) -> tuple[Family, Any]:
   if arch:
     return families.preset(arch)
-  for family in families.FAMILIES.values():
-    if (config := family.recognise(located.config, shapes)) is not None:
-      return family, config
+  if (found := families.recognise(located.config)) is not None:
+    return found
   known = ", ".join(families.FAMILIES)
   kind = located.config.get("model_type") or located.config.get("family")
   raise UserError(
@@ -210,20 +226,30 @@ def _configure(config: Any, options: Mapping[str, Any]) -> tuple[Any, dict]:
   return dataclasses.replace(config, **ours), rest
 
 
-def _check_classes(num_classes: int | None, least: int) -> None:
-  if num_classes is not None and num_classes < least:
+def _check_classes(num_classes: Head | int | None, least: int) -> None:
+  if isinstance(num_classes, int) and num_classes < least:
     raise UserError(f"num_classes={num_classes}: it must be at least {least}.")
 
 
-def _reinit(num_classes: int | None, pretrained: bool) -> list[str]:
+def _reinit(num_classes: Head | int | None, pretrained: bool) -> list[str]:
   if not pretrained:
     return [".*"]
   return ["params/head/.*"] if num_classes else []
 
 
-def _dropped(family: Family, config: Any, num_classes: int | None) -> Rules:
-  head = [(family.head, "the head, by num_classes=0")]
-  return [*family.dropped(config), *(head if num_classes == 0 else [])]
+def _dropped(
+  dialect: Dialect, config: Any, num_classes: Head | int | None
+) -> Rules:
+  if not num_classes:
+    why = "the head, by num_classes=0"
+  else:
+    why = "the source's head: a new one was asked for"
+  head = [] if num_classes is None else [(dialect.head, why)]
+  return [*dialect.dropped(config), *head]
+
+
+def _count(head: Head | int | None) -> int | None:
+  return head.num_classes if isinstance(head, Head) else head
 
 
 def _own_classes(table: Mapping[str, Any], shapes: Mapping[str, Any]):

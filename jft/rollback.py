@@ -2,8 +2,6 @@
 
 import dataclasses
 
-import jax.numpy as jnp
-
 from jft import blame, guard, history, workdir
 from jft.errors import UserError
 from jft.history import Record
@@ -47,8 +45,7 @@ def roll_back(
   workdir.amend(session.workdir, incidents=list(record.incidents))
   if len(record.incidents) > run.max_retries:
     return state, record, "diverged"
-  scale = jnp.full_like(state.lr_scale, history.lr_scale(run, record))
-  state = dataclasses.replace(state, lr_scale=scale)
+  state = history.cut(state, run, record)
   return run.step_at(target).replicate(state), record, "running"
 
 

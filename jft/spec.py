@@ -4,11 +4,9 @@ import dataclasses
 import pathlib
 
 from jft.families import Family
+from jft.pretrained.dialect import Dialect
 from jft.pretrained.hub import Located
 from jft.typing import Any, Mapping
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +41,7 @@ class Spec:
 def spec_of(
   located: Located,
   family: Family,
+  dialect: Dialect,
   config: Any,
   num_classes: int | None,
   *,
@@ -52,7 +51,7 @@ def spec_of(
 
   Args:
     located: the source.
-    family, config: its architecture.
+    family, dialect, config: its architecture, and how it is written.
     num_classes: of the head, None without one.
     fresh_head: the head is new, so the source's class names do not fit it.
   """
@@ -73,24 +72,29 @@ def spec_of(
     tokenizer=located.tokenizer,
     source=located.source,
     sha256=located.sha256,
-    **(image_facts(located.config, config)),
+    **image_facts(family, dialect, located.config, config),
   )
 
 
-def image_facts(found: Mapping[str, Any], config: Any) -> dict[str, Any]:
+def image_facts(
+  family: Family, dialect: Dialect, found: Mapping[str, Any], config: Any
+) -> dict[str, Any]:
   """Returns an image model's size, mean and std; nothing for another's.
 
   Args:
+    family, dialect: of the source.
     found: the source's config.json, which may give them.
-    config: the family's; says the channels and the stem.
+    config: the family's.
   """
-  if not hasattr(config, "in_channels"):
+  if family.kind != "image":
     return {}
-  rgb = config.in_channels == 3
+  usual = dialect.preprocessing(config)
+  facts = dataclasses.asdict(usual) if usual else {}
+  facts |= {
+    key: found[key] for key in ("image_size", "mean", "std") if key in found
+  }
   return {
-    "image_size": found.get(
-      "image_size", 224 if config.stem == "imagenet" else 32
-    ),
-    "mean": tuple(found.get("mean", IMAGENET_MEAN if rgb else (0.5,))),
-    "std": tuple(found.get("std", IMAGENET_STD if rgb else (0.5,))),
+    "image_size": facts["image_size"],
+    "mean": tuple(facts["mean"]),
+    "std": tuple(facts["std"]),
   }

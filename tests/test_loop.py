@@ -20,12 +20,12 @@ from jft import (
   curves,
   evaluation,
   finish,
+  history,
   interrupt,
   leaves,
   lock,
   loop,
   report,
-  rollback,
   tree,
 )
 from jft.build import Run
@@ -561,7 +561,7 @@ def test_a_kill_right_after_a_roll_back_changes_nothing(
     raise Killed
 
   with monkeypatch.context() as patch:
-    patch.setattr(rollback.jnp, "full_like", kill)
+    patch.setattr(history.jnp, "full_like", kill)
     with pytest.raises(Killed):
       loop.fit(config, tmp_path / "killed")
   resumed = fit(config, tmp_path / "killed")

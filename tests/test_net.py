@@ -155,7 +155,7 @@ def test_another_architecture_than_the_files(source):
     load(source, arch="resnet50")
   with pytest.raises(UserError, match=r"no architecture 'resnet_tiyn'.*_tiny'"):
     load(source, arch="resnet_tiyn")
-  with pytest.raises(UserError, match=r"the file is no BERT"):
+  with pytest.raises(UserError, match=r"the file is no bert in a layout"):
     load(source, arch="bert_tiny")
 
 
@@ -165,7 +165,7 @@ def test_another_architecture_than_the_files(source):
     ({"model_type": "t5"}, "is of model type 't5', jft has: resnet, bert"),
     ({"family": "resnet"}, "no architecture ''"),
     ({"family": "resnet", "preset": "resnet9"}, "no architecture 'resnet9'"),
-    ({"model_type": "bert"}, "the file is no BERT"),
+    ({"model_type": "bert"}, "the file is no bert in a layout"),
     ({}, "has no config that names its architecture"),
   ],
 )

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jft.errors import UserError
 from jft.models.bert_config import ACTIVATIONS, PRESETS, BertConfig
+from jft.models.head import Head, make_head
 from jft.typing import Array, Bool, Float, Int, Mapping, Outputs
 
 __all__ = ["PRESETS", "Bert", "BertConfig", "module"]
@@ -15,7 +16,7 @@ __all__ = ["PRESETS", "Bert", "BertConfig", "module"]
 
 def module(
   config: BertConfig,
-  num_classes: int | None = None,
+  num_classes: Head | int | None = None,
   *,
   dtype: Any = jnp.float32,
   param_dtype: Any = jnp.float32,
@@ -25,7 +26,7 @@ def module(
 
   Args:
     config: one of `PRESETS`, or your own.
-    num_classes: outputs of the head; None for an encoder without a head.
+    num_classes: outputs of the head, or its kind; None for no head.
     dtype: of the computation; softmax and LayerNorm's statistics stay float32.
     param_dtype: of the parameters.
     remat: compute each block's activations again in the backward pass: less
@@ -45,7 +46,7 @@ class Bert(nn.Module):
   """
 
   config: BertConfig
-  num_classes: int | None = None
+  num_classes: Head | int | None = None
   dtype: Any = jnp.float32
   param_dtype: Any = jnp.float32
   remat: bool = False
@@ -93,7 +94,13 @@ class Bert(nn.Module):
     outputs["features"] = features
     if self.num_classes is not None:
       features = layers.dropout(config.head_dropout)(features)
-      outputs["logits"] = layers.dense(self.num_classes, "head")(features)
+      head = make_head(
+        self.num_classes,
+        kernel_init=nn.initializers.normal(config.init_std),
+        dtype=self.dtype,
+        param_dtype=self.param_dtype,
+      )
+      outputs["logits"] = head(features, train)
     return outputs
 
 

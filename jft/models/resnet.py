@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jft.errors import UserError
+from jft.models.head import Head, make_head
 from jft.models.norm import BatchNorm
 from jft.typing import Array, Callable, Float, Mapping, Outputs
 
@@ -76,7 +77,7 @@ PRESETS: Mapping[str, Config] = types.MappingProxyType(
 
 def module(
   config: Config,
-  num_classes: int | None = None,
+  num_classes: Head | int | None = None,
   *,
   dtype: Any = jnp.float32,
   param_dtype: Any = jnp.float32,
@@ -86,7 +87,7 @@ def module(
 
   Args:
     config: one of `PRESETS`, or your own.
-    num_classes: outputs of the head; None for a backbone without a head.
+    num_classes: outputs of the head, or its kind; None for no head.
     dtype: of the computation; BatchNorm's statistics stay float32.
     param_dtype: of the parameters.
     remat: compute each block's activations again in the backward pass: less
@@ -105,7 +106,7 @@ class ResNet(nn.Module):
   """
 
   config: Config
-  num_classes: int | None = None
+  num_classes: Head | int | None = None
   dtype: Any = jnp.float32
   param_dtype: Any = jnp.float32
   remat: bool = False
@@ -157,10 +158,8 @@ class ResNet(nn.Module):
       x = block(x)
     outputs = {"hidden": x, "features": jnp.mean(x, axis=(1, 2))}
     if self.num_classes is not None:
-      head = nn.Dense(
-        self.num_classes, kernel_init=_head_init, **dtypes, name="head"
-      )
-      outputs["logits"] = head(outputs["features"])
+      head = make_head(self.num_classes, kernel_init=_head_init, **dtypes)
+      outputs["logits"] = head(outputs["features"], train)
     return outputs
 
 

@@ -13,6 +13,21 @@ from jft.errors import UserError, did_you_mean
 from jft.typing import Callable, Mapping
 
 
+class Part(NamedTuple):
+  """One of `count` equal parts of a source's tensor, along an axis of it."""
+
+  index: int
+  count: int
+  axis: int = 0
+
+
+class View(NamedTuple):
+  """The same values under another shape: the source's, and jft's."""
+
+  source: tuple[int, ...]
+  jft: tuple[int, ...]
+
+
 @dataclasses.dataclass(frozen=True)
 class Entry:
   """Where a variable of jft is found in a source.
@@ -20,10 +35,15 @@ class Entry:
   Attributes:
     source: the tensor's name in the source, such as "conv1.weight".
     layout: a key of `LAYOUTS`.
+    part: of a tensor that holds several variables, such as ViT's qkv.
+    view: its values are reshaped, after the part is taken and before the
+      layout applies.
   """
 
   source: str
   layout: str = "same"
+  part: Part | None = None
+  view: View | None = None
 
 
 class Layout(NamedTuple):
@@ -45,6 +65,12 @@ LAYOUTS: Mapping[str, Layout] = types.MappingProxyType(
     "conv": Layout(
       lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1), 4
     ),
+    # Keras' depthwise (h, w, c, 1) <-> Flax's (h, w, 1, c).
+    "depthwise": Layout(
+      lambda x: x.transpose(0, 1, 3, 2), lambda x: x.transpose(0, 1, 3, 2), 4
+    ),
+    # A stem of Keras that reads BGR, (h, w, c, out), <-> one that reads RGB.
+    "bgr": Layout(lambda x: x[:, :, ::-1], lambda x: x[:, :, ::-1], 4),
     # PyTorch's (out, in) <-> Flax's (in, out).
     "dense": Layout(lambda x: x.T, lambda x: x.T, 2),
   }
@@ -59,24 +85,62 @@ def to_jft(entry: Entry, array: np.ndarray) -> np.ndarray:
     array: the tensor called `entry.source`.
 
   Raises:
-    UserError: for an unknown layout, or an array of another rank.
+    UserError: for an unknown layout, or an array of another shape than it or
+      the entry's part and view allow.
 
   >>> to_jft(Entry("fc.weight", "dense"), np.zeros((1000, 512))).shape
   (512, 1000)
+  >>> qkv = np.zeros((3 * 64, 64))
+  >>> to_jft(Entry("qkv.weight", "dense", Part(1, 3)), qkv).shape
+  (64, 64)
   """
+  if entry.part is not None:
+    array = _taken(entry, entry.part, array)
+  if entry.view is not None:
+    array = _viewed(entry, array, entry.view.source, entry.view.jft)
   return _layout(entry, array).to_jft(array)
 
 
 def to_source(entry: Entry, array: np.ndarray) -> np.ndarray:
   """Returns jft's array as the source holds it; the inverse of `to_jft`.
 
+  Of an entry with a part it is that part alone; `export` joins them.
+
   Raises:
-    UserError: for an unknown layout, or an array of another rank.
+    UserError: for an unknown layout, or an array of another shape.
 
   >>> to_source(Entry("conv1.weight", "conv"), np.zeros((7, 7, 3, 64))).shape
   (64, 3, 7, 7)
   """
-  return _layout(entry, array).to_source(array)
+  array = _layout(entry, array).to_source(array)
+  if entry.view is not None:
+    array = _viewed(entry, array, entry.view.jft, entry.view.source)
+  return array
+
+
+def _taken(entry: Entry, part: Part, array: np.ndarray) -> np.ndarray:
+  size = array.shape[part.axis] if part.axis < array.ndim else 0
+  if size == 0 or size % part.count:
+    raise UserError(
+      f"{entry.source}: shape {array.shape} cannot be cut into {part.count}"
+      f" equal parts along axis {part.axis}."
+    )
+  step = size // part.count
+  span = slice(part.index * step, (part.index + 1) * step)
+  return array[(slice(None),) * part.axis + (span,)]
+
+
+def _viewed(
+  entry: Entry,
+  array: np.ndarray,
+  before: tuple[int, ...],
+  after: tuple[int, ...],
+) -> np.ndarray:
+  if array.shape != before:
+    raise UserError(
+      f"{entry.source}: expected shape {before}, got {array.shape}."
+    )
+  return array.reshape(after)
 
 
 def _layout(entry: Entry, array: np.ndarray) -> Layout:

@@ -145,11 +145,11 @@ def as_json(*values) -> list[bytes]:
 def describe(source: pathlib.Path) -> None:
   """Everything that a config or a card says, as the loader asks for it."""
   located = hub.locate(source)
-  for family in families.FAMILIES.values():
-    config = family.recognise(located.config, {})
-    if config is not None:
-      spec = spec_of(located, family, config, 2, fresh_head=False)
-      hash(spec.config)
+  if (found := families.recognise(located.config)) is not None:
+    family, config = found
+    dialect = family.dialects[0]
+    spec = spec_of(located, family, dialect, config, 2, fresh_head=False)
+    hash(spec.config)
 
 
 def one_file(folder: pathlib.Path) -> None:

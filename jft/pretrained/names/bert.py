@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from jft.errors import UserError
+from jft.pretrained.dialect import Dialect
 from jft.pretrained.layouts import Entry
 from jft.typing import Rules
 
@@ -113,6 +114,17 @@ def dropped(config: Config) -> Rules:
     return DROPPED
   reason = f"pooling {config.pooling!r} does without the pooler"
   return (*DROPPED, (r"(.*\.)?pooler\.dense\.(weight|bias)", reason))
+
+
+HF = Dialect(
+  "hf",
+  fits=lambda shapes: any(name.endswith(_ANCHOR) for name in shapes),
+  table=table,
+  dropped=dropped,
+  head=r"classifier\.(weight|bias)",
+)
+
+DIALECTS = (HF,)
 
 
 def _block(ours: str, theirs: str, naming: Naming) -> dict[str, Entry]:

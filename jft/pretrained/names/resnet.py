@@ -4,7 +4,9 @@ import re
 from typing import Any, Protocol
 
 from jft.errors import UserError
+from jft.pretrained.dialect import Dialect
 from jft.pretrained.layouts import Entry
+from jft.pretrained.preprocessing import Preprocessing
 from jft.typing import Mapping, Rules
 
 DROPPED: Rules = (
@@ -174,6 +176,27 @@ def _kernels(
     (channels[j + 1], channels[j], size, size)
     for j, size in enumerate(_CONVS[block])
   ]
+
+
+def _preprocessing(config: Any) -> Preprocessing:
+  size = 224 if config.stem == "imagenet" else 32
+  if config.in_channels == 3:
+    return Preprocessing(size)
+  grey = (0.5,) * config.in_channels
+  return Preprocessing(size, grey, grey)
+
+
+TORCHVISION = Dialect(
+  "torchvision",
+  fits=lambda shapes: "conv1.weight" in shapes and "bn1.weight" in shapes,
+  table=lambda config, shapes: table(config),
+  dropped=lambda config: DROPPED,
+  head=r"fc\.(weight|bias)",
+  check=check,
+  preprocessing=_preprocessing,
+)
+
+DIALECTS = (TORCHVISION,)
 
 
 def _listing(values: Mapping[str, Any], names: list[str]) -> str:
