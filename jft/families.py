@@ -24,7 +24,9 @@ class Family:
     presets: {name: config}.
     module: (config, num_classes, **options) -> Linen module.
     dialects: how its weights are written down, the most particular first.
-    from_hf: a `config.json` of transformers -> config; its `model_type`s.
+    stem: regex of the kernel that reads the image's channels, if any.
+    words: regex of the leaves with a row for every word, if any.
+    from_hf: a `config.json` of transformers -> config; its `model_types`.
   """
 
   name: str
@@ -32,6 +34,8 @@ class Family:
   presets: Mapping[str, Any]
   module: Callable[..., Any]
   dialects: tuple[Dialect, ...]
+  stem: str = ""
+  words: str = ""
   from_hf: Callable[[Mapping[str, Any]], Any] | None = None
   model_types: tuple[str, ...] = ()
 
@@ -42,6 +46,7 @@ RESNET = Family(
   resnet.PRESETS,
   resnet.module,
   resnet_names.DIALECTS,
+  stem="params/stem/conv/kernel",
 )
 
 BERT = Family(
@@ -50,8 +55,9 @@ BERT = Family(
   bert.PRESETS,
   bert.module,
   bert_names.DIALECTS,
-  bert.BertConfig.from_hf,
-  ("bert",),
+  words="params/embeddings/word/embedding",
+  from_hf=bert.BertConfig.from_hf,
+  model_types=("bert",),
 )
 
 FAMILIES: Mapping[str, Family] = types.MappingProxyType(

@@ -10,12 +10,21 @@ from jft import families, tree
 from jft.errors import UserError, did_you_mean
 from jft.families import Family
 from jft.models.head import Head
-from jft.pretrained import adapt, formats, hub
+from jft.pretrained import adapt, formats, hub, surgery
 from jft.pretrained.dialect import Dialect, choose
 from jft.pretrained.formats.lazy import shape_of
 from jft.pretrained.report import Report, Row
 from jft.spec import Spec, image_facts, spec_of
-from jft.typing import Any, ApplyFn, Key, Mapping, Params, Rules, Variables
+from jft.typing import (
+  Any,
+  ApplyFn,
+  Key,
+  Mapping,
+  Params,
+  Rules,
+  Sequence,
+  Variables,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +57,8 @@ def load_pretrained(
   num_classes: Head | int | None = None,
   key: Key | None = None,
   pretrained: bool = True,
+  keep_blocks: Sequence[int] | None = None,
+  reinit: Sequence[str] = (),
   **options: Any,
 ) -> Net:
   """Builds a network from pretrained weights; none is ever half-loaded.
@@ -65,7 +76,11 @@ def load_pretrained(
       source's head, 0 drops it.
     key: for what is initialised.
     pretrained: False initialises everything, to compare with.
-    **options: `dtype`, `param_dtype`, `remat`; `pooling` for text.
+    keep_blocks: numbers of the blocks to keep, in order; one that comes twice
+      is doubled. None keeps all.
+    reinit: regexes of leaves to start anew, such as "params/block_11/.*".
+    **options: `dtype`, `param_dtype`, `remat`, and any field of the family's
+      config. `in_channels`, `image_size` and `vocab_size` fit the weights.
 
   Raises:
     UserError: for a source that is missing, damaged or of another
@@ -77,44 +92,60 @@ def load_pretrained(
   """
   _check_classes(num_classes, 0)
   located = hub.locate(source)
-  return _load(located, arch, num_classes, key, pretrained, options)
+  fresh = [".*"] if not pretrained else [*_new_head(num_classes), *reinit]
+  change = _Change(num_classes, tuple(fresh), keep_blocks, options)
+  return _load(located, arch, change, key)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Change:
+  """What the user wants to be different from the source."""
+
+  num_classes: Head | int | None
+  reinit: tuple[str, ...]
+  keep_blocks: Sequence[int] | None
+  options: Mapping[str, Any]
+
+  @property
+  def renews_head(self) -> bool:
+    """Whether the source's classes are those of another head."""
+    return any(re.fullmatch(r, "params/head/kernel") for r in self.reinit)
 
 
 def _load(
-  located: hub.Located,
-  arch: str | None,
-  num_classes: Head | int | None,
-  key: Key | None,
-  pretrained: bool,
-  options: Mapping[str, Any],
+  located: hub.Located, arch: str | None, change: _Change, key: Key | None
 ) -> Net:
   weights = formats.read(located.weights)
   shapes = {name: shape_of(weights, name) for name in weights}
   family, config = _architecture(located, arch)
   dialect = choose(family.name, family.dialects, shapes)
-  config, options = _configure(dialect.adjust(config), options)
+  config, options = _configure(dialect.adjust(config), change.options)
   dialect.check(config, shapes)
-  table, reinit = (
+  table, dropped = (
     dialect.table(config, shapes),
-    _reinit(num_classes, pretrained),
+    _dropped(dialect, config, change),
   )
-  classes = num_classes or None
-  if num_classes is None:
+  if change.keep_blocks is not None:
+    table, left_out = surgery.renumbered(table, change.keep_blocks)
+    dropped = [*dropped, *left_out]
+    config = surgery.shortened(config, change.keep_blocks)
+  classes = change.num_classes or None
+  if change.num_classes is None:
     classes = _own_classes(table, shapes)
   module = family.module(config, classes, **options)
   target = _target(family, module, config)
-  dropped = _dropped(dialect, config, num_classes)
   flat, report = adapt.adapt(
     target,
     weights,
     table,
     dropped,
-    initial=_initial(family, module, config, target, reinit, key),
-    reinit=reinit,
+    initial=_initial(family, module, config, target, change.reinit, key),
+    reinit=change.reinit,
+    resize=_resize(family, change.options),
   )
   variables = jax.tree.map(jnp.asarray, tree.unflatten(flat))
   kind = located, family, dialect, config, _count(classes)
-  spec = spec_of(*kind, fresh_head=bool(reinit))
+  spec = spec_of(*kind, fresh_head=change.renews_head)
   return Net(linen_apply(module), variables, spec, report)
 
 
@@ -231,21 +262,27 @@ def _check_classes(num_classes: Head | int | None, least: int) -> None:
     raise UserError(f"num_classes={num_classes}: it must be at least {least}.")
 
 
-def _reinit(num_classes: Head | int | None, pretrained: bool) -> list[str]:
-  if not pretrained:
-    return [".*"]
+def _new_head(num_classes: Head | int | None) -> list[str]:
   return ["params/head/.*"] if num_classes else []
 
 
-def _dropped(
-  dialect: Dialect, config: Any, num_classes: Head | int | None
-) -> Rules:
-  if not num_classes:
+def _dropped(dialect: Dialect, config: Any, change: _Change) -> Rules:
+  if not change.num_classes:
     why = "the head, by num_classes=0"
   else:
     why = "the source's head: a new one was asked for"
-  head = [] if num_classes is None else [(dialect.head, why)]
+  head = [] if change.num_classes is None else [(dialect.head, why)]
   return [*dialect.dropped(config), *head]
+
+
+def _resize(family: Family, options: Mapping[str, Any]) -> Rules:
+  """What may be fitted: only what was asked to have another size."""
+  rules = []
+  if "in_channels" in options:
+    rules.append((family.stem, surgery.fit_channels))
+  if "vocab_size" in options:
+    rules.append((family.words, surgery.fit_rows))
+  return rules
 
 
 def _count(head: Head | int | None) -> int | None:
