@@ -18,6 +18,7 @@ import typing
 _NAMES = {
   "Checkpointer": "jft.checkpoint",
   "Net": "jft.net",
+  "Own": "jft.own",
   "TrainState": "jft.state",
   "UserError": "jft.errors",
   "evaluate": "jft.evaluation",

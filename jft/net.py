@@ -1,30 +1,15 @@
 """A pretrained network as a record of pure functions and arrays."""
 
 import dataclasses
-import re
 
-import jax
-import jax.numpy as jnp
-
-from jft import families, tree
-from jft.errors import UserError, did_you_mean
-from jft.families import Family
+from jft import families, loading, own
+from jft.errors import UserError
 from jft.models.head import Head
-from jft.pretrained import adapt, formats, hub, surgery
-from jft.pretrained.dialect import Dialect, choose
-from jft.pretrained.formats.lazy import shape_of
-from jft.pretrained.report import Report, Row
-from jft.spec import Spec, image_facts, spec_of
-from jft.typing import (
-  Any,
-  ApplyFn,
-  Key,
-  Mapping,
-  Params,
-  Rules,
-  Sequence,
-  Variables,
-)
+from jft.own import Own
+from jft.pretrained import hub
+from jft.pretrained.report import Report
+from jft.spec import Spec
+from jft.typing import Any, ApplyFn, Key, Params, Sequence, Variables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +38,7 @@ class Net:
 def load_pretrained(
   source: str,
   *,
-  arch: str | None = None,
+  arch: str | Own | None = None,
   num_classes: Head | int | None = None,
   key: Key | None = None,
   pretrained: bool = True,
@@ -70,7 +55,7 @@ def load_pretrained(
       an installed Python package), a folder in Hugging Face's layout or a file
       (.safetensors, .pth, .bin).
     arch: the preset of a bare file, such as "resnet34"; a folder with a
-      config.json needs none.
+      config.json needs none. Or your own model, see `Own`.
     num_classes: a new head with so many outputs, or of a kind (`Head`), drawn
       from `key`, even where the source's head has as many. None keeps the
       source's head, 0 drops it.
@@ -90,63 +75,16 @@ def load_pretrained(
   >>> net.report.counts()
   {'loaded': 77}
   """
-  _check_classes(num_classes, 0)
+  loading.check_classes(num_classes, 0)
   located = hub.locate(source)
-  fresh = [".*"] if not pretrained else [*_new_head(num_classes), *reinit]
-  change = _Change(num_classes, tuple(fresh), keep_blocks, options)
-  return _load(located, arch, change, key)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Change:
-  """What the user wants to be different from the source."""
-
-  num_classes: Head | int | None
-  reinit: tuple[str, ...]
-  keep_blocks: Sequence[int] | None
-  options: Mapping[str, Any]
-
-  @property
-  def renews_head(self) -> bool:
-    """Whether the source's classes are those of another head."""
-    return any(re.fullmatch(r, "params/head/kernel") for r in self.reinit)
-
-
-def _load(
-  located: hub.Located, arch: str | None, change: _Change, key: Key | None
-) -> Net:
-  weights = formats.read(located.weights)
-  shapes = {name: shape_of(weights, name) for name in weights}
-  family, config = _architecture(located, arch)
-  dialect = choose(family.name, family.dialects, shapes)
-  config, options = _configure(dialect.adjust(config), change.options)
-  dialect.check(config, shapes)
-  table, dropped = (
-    dialect.table(config, shapes),
-    _dropped(dialect, config, change),
+  fresh = (
+    [".*"] if not pretrained else [*loading.new_head(num_classes), *reinit]
   )
-  if change.keep_blocks is not None:
-    table, left_out = surgery.renumbered(table, change.keep_blocks)
-    dropped = [*dropped, *left_out]
-    config = surgery.shortened(config, change.keep_blocks)
-  classes = change.num_classes or None
-  if change.num_classes is None:
-    classes = _own_classes(table, shapes)
-  module = family.module(config, classes, **options)
-  target = _target(family, module, config)
-  flat, report = adapt.adapt(
-    target,
-    weights,
-    table,
-    dropped,
-    initial=_initial(family, module, config, target, change.reinit, key),
-    reinit=change.reinit,
-    resize=_resize(family, change.options),
-  )
-  variables = jax.tree.map(jnp.asarray, tree.unflatten(flat))
-  kind = located, family, dialect, config, _count(classes)
-  spec = spec_of(*kind, fresh_head=change.renews_head)
-  return Net(linen_apply(module), variables, spec, report)
+  if isinstance(arch, Own):
+    _check_own(num_classes, keep_blocks, options)
+    return Net(*own.load(arch, located, fresh, key))
+  change = loading.Change(num_classes, tuple(fresh), keep_blocks, options)
+  return Net(*loading.load(located, arch, change, key))
 
 
 def kind_of(source: str, arch: str | None = None) -> str:
@@ -161,162 +99,41 @@ def kind_of(source: str, arch: str | None = None) -> str:
   """
   if arch:
     return families.preset(arch)[0].kind
-  return _architecture(hub.locate(source), None)[0].kind
+  return loading.architecture(hub.locate(source), None)[0].kind
 
 
 def init(
-  arch: str, *, num_classes: Head | int, key: Key, **options: Any
+  arch: str | Own,
+  *,
+  num_classes: Head | int | None = None,
+  key: Key,
+  **options: Any,
 ) -> Net:
   """Builds a network with random weights.
 
   Args:
-    arch: a preset, such as "resnet18".
-    num_classes: outputs of the head.
+    arch: a preset, such as "resnet18", or your own model.
+    num_classes: outputs of the head; a preset needs it.
     key: draws the weights.
     **options: as for `load_pretrained`.
   """
-  _check_classes(num_classes, 1)
-  family, config = families.preset(arch)
-  config, options = _configure(config, options)
-  module = family.module(config, num_classes, **options)
-  target = _target(family, module, config)
-  flat = _initial(family, module, config, target, [".*"], key)
-  rows = tuple(
-    Row(name, None, "reinit", tuple(spec.shape), None, "no source")
-    for name, spec in target.items()
-  )
-  spec = Spec(
-    family.name,
-    family.kind,
-    arch,
-    config,
-    _count(num_classes),
-    **image_facts(family, family.dialects[0], {}, config),
-  )
-  return Net(linen_apply(module), tree.unflatten(flat), spec, Report(rows))
+  if isinstance(arch, Own):
+    _check_own(num_classes, None, options)
+    return Net(*own.init(arch, key))
+  return Net(*loading.init(arch, num_classes, key, options))
 
 
-def linen_apply(module: Any) -> ApplyFn:
-  """Returns the pure function of a Linen module, in jft's signature."""
-
-  def apply(
-    variables: Variables,
-    inputs: Any,
-    *,
-    train: bool = False,
-    rngs: Mapping[str, Key] | None = None,
-    mutable: Any = False,
-    axis_name: str | None = None,
-  ) -> Any:
-    return module.apply(
-      variables,
-      inputs,
-      train=train,
-      axis_name=axis_name,
-      rngs=rngs,
-      mutable=mutable,
+def _check_own(num_classes: Any, keep_blocks: Any, options: Any) -> None:
+  given = [
+    name
+    for name, value in (
+      ("num_classes", num_classes),
+      ("keep_blocks", keep_blocks),
     )
-
-  return apply
-
-
-def dummy_inputs(spec_or_family: Any, config: Any, size: int = 32) -> Any:
-  """Returns the smallest inputs the network takes: one image or one text."""
-  if spec_or_family.kind == "image":
-    return jnp.zeros((1, size, size, config.in_channels))
-  tokens = jnp.zeros((1, 8), jnp.int32)
-  return {"input_ids": tokens, "attention_mask": tokens + 1}
-
-
-def _architecture(located: hub.Located, arch: str | None) -> tuple[Family, Any]:
-  if arch:
-    return families.preset(arch)
-  if (found := families.recognise(located.config)) is not None:
-    return found
-  known = ", ".join(families.FAMILIES)
-  kind = located.config.get("model_type") or located.config.get("family")
-  raise UserError(
-    f"{located.source!r} is of model type {kind!r}, jft has: {known}."
-    if kind
-    else f"{located.source!r} has no config that names its architecture; say"
-    ' it: arch="resnet34", for example.'
-  )
-
-
-def _configure(config: Any, options: Mapping[str, Any]) -> tuple[Any, dict]:
-  """Options that the family's config has go there, the rest to the module."""
-  fields = {field.name for field in dataclasses.fields(config)}
-  for name in options:
-    if name not in (known := {*fields, "dtype", "param_dtype", "remat"}):
-      raise UserError(
-        f"{type(config).__module__.rpartition('.')[2]} has no option {name!r},"
-        f" it has {', '.join(sorted(known))}.{did_you_mean(name, known)}"
-      )
-  ours = {name: options[name] for name in options if name in fields}
-  rest = {name: options[name] for name in options if name not in fields}
-  return dataclasses.replace(config, **ours), rest
-
-
-def _check_classes(num_classes: Head | int | None, least: int) -> None:
-  if isinstance(num_classes, int) and num_classes < least:
-    raise UserError(f"num_classes={num_classes}: it must be at least {least}.")
-
-
-def _new_head(num_classes: Head | int | None) -> list[str]:
-  return ["params/head/.*"] if num_classes else []
-
-
-def _dropped(dialect: Dialect, config: Any, change: _Change) -> Rules:
-  if not change.num_classes:
-    why = "the head, by num_classes=0"
-  else:
-    why = "the source's head: a new one was asked for"
-  head = [] if change.num_classes is None else [(dialect.head, why)]
-  return [*dialect.dropped(config), *head]
-
-
-def _resize(family: Family, options: Mapping[str, Any]) -> Rules:
-  """What may be fitted: only what was asked to have another size."""
-  rules = []
-  if "in_channels" in options:
-    rules.append((family.stem, surgery.fit_channels))
-  if "vocab_size" in options:
-    rules.append((family.words, surgery.fit_rows))
-  return rules
-
-
-def _count(head: Head | int | None) -> int | None:
-  return head.num_classes if isinstance(head, Head) else head
-
-
-def _own_classes(table: Mapping[str, Any], shapes: Mapping[str, Any]):
-  entry = table.get("params/head/bias")
-  found = shapes.get(entry.source) if entry else None
-  return found[0] if found else None
-
-
-def _target(family: Family, module: Any, config: Any) -> dict[str, Any]:
-  shapes = jax.eval_shape(
-    module.init, jax.random.key(0), dummy_inputs(family, config)
-  )
-  return tree.flatten(shapes)
-
-
-def _initial(family, module, config, target, reinit, key) -> dict[str, Any]:
-  """Draws the leaves that a reinit rule asks for, and only those."""
-  wanted = [
-    name for name in target if any(re.fullmatch(r, name) for r in reinit)
+    if value is not None
   ]
-  if not wanted:
-    return {}
-  if key is None:
+  if given := [*given, *options]:
     raise UserError(
-      f"{len(wanted)} leaves are to be initialised ({wanted[0]}, ...): give"
-      " key=jax.random.key(0)."
+      f"{given[0]} is for jft's own architectures; change your model, and name"
+      " what shall start anew in reinit."
     )
-
-  def draw(key: Key) -> dict[str, Any]:
-    flat = tree.flatten(module.init(key, dummy_inputs(family, config)))
-    return {name: flat[name] for name in wanted}
-
-  return jax.jit(draw)(key)

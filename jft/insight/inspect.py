@@ -6,7 +6,7 @@ import re
 import jax
 import numpy as np
 
-from jft import net, tree
+from jft import loading, net, tree
 from jft.build.data import make_sources
 from jft.build.run import load_net, total_steps
 from jft.build.tuning import Tuning, make_tuning
@@ -169,13 +169,13 @@ def _inputs(network: Net, size: int, tokens: int) -> Any:
   if network.spec.kind == "text":
     ids = np.ones((1, tokens), np.int32)
     return {"input_ids": ids, "attention_mask": ids}
-  return net.dummy_inputs(network.spec, network.spec.config, size)
+  return loading.dummy_inputs(network.spec, network.spec.config, size)
 
 
 def _forward(network: Net):
   def forward(variables, inputs):
     out = network.apply(variables, inputs)
-    return out.get("logits", out["features"])
+    return out["logits"] if "logits" in out else out["features"]
 
   return forward
 

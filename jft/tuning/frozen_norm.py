@@ -7,6 +7,7 @@ alone: Linen's method interceptor overrides that one argument.
 """
 
 import contextlib
+import contextvars
 
 import flax.linen as nn
 
@@ -26,6 +27,14 @@ def frozen_modules(trained: Params, frozen: Params) -> frozenset[str]:
     for half in (trained, frozen)
   ]
   return frozenset(owners[1] - owners[0])
+
+
+_HELD = contextvars.ContextVar("held", default=frozenset())
+
+
+def held() -> frozenset[str]:
+  """The modules of the innermost `inference_mode`, for models not in Linen."""
+  return _HELD.get()
 
 
 @contextlib.contextmanager
@@ -53,5 +62,9 @@ def inference_mode(modules: frozenset[str]):
     finally:
       object.__setattr__(module, "use_running_average", before)
 
-  with nn.intercept_methods(intercept):
-    yield
+  token = _HELD.set(modules)
+  try:
+    with nn.intercept_methods(intercept):
+      yield
+  finally:
+    _HELD.reset(token)
