@@ -42,6 +42,8 @@ RESNET = Family(
   resnet.PRESETS,
   resnet.module,
   resnet_names.DIALECTS,
+  resnet.Config.from_hf,
+  ("resnet",),
 )
 
 BERT = Family(
