@@ -47,6 +47,8 @@ RESNET = Family(
   resnet.module,
   resnet_names.DIALECTS,
   stem="params/stem/conv/kernel",
+  from_hf=resnet.Config.from_hf,
+  model_types=("resnet",),
 )
 
 BERT = Family(

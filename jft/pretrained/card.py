@@ -1,4 +1,4 @@
-"""The JSON beside weights, checked: `config.json`, and the cards of jft."""
+"""The JSON beside weights, checked: configs, cards of jft, class names."""
 
 import json
 import math
@@ -20,12 +20,7 @@ def read(path: Path) -> dict[str, Any]:
   Raises:
     UserError: if the file is no JSON object, or one of them is malformed.
   """
-  try:
-    found = json.loads(path.read_bytes())
-  except OSError as error:
-    raise UserError(f"cannot read {path}: {error}.") from error
-  except (ValueError, RecursionError) as error:
-    raise UserError(f"{path} is not JSON: {error}.") from error
+  found = _json(path)
   if not isinstance(found, dict):
     raise UserError(f"{path} is not a JSON object.")
   # transformers writes null for what a model does not have.
@@ -40,6 +35,35 @@ def read(path: Path) -> dict[str, Any]:
         f"{path}: {key} must be {expected}, got {reprlib.repr(found[key])}."
       )
   return found
+
+
+def with_labels(found: dict[str, Any], path: Path) -> dict[str, Any]:
+  """Returns a config with the class names of a file beside it.
+
+  Args:
+    found: the config, whose own names come first.
+    path: of a `labels.json`: names by index, or a list of them.
+
+  Raises:
+    UserError: if the file is neither.
+  """
+  if "label_names" in found or "id2label" in found:
+    return found
+  labels = _json(path)
+  key = "label_names" if isinstance(labels, list) else "id2label"
+  sound, expected = _KEYS[key]
+  if not sound(labels):
+    raise UserError(f"{path} must be {expected}, got {reprlib.repr(labels)}.")
+  return found | {key: labels}
+
+
+def _json(path: Path) -> Any:
+  try:
+    return json.loads(path.read_bytes())
+  except OSError as error:
+    raise UserError(f"cannot read {path}: {error}.") from error
+  except (ValueError, RecursionError) as error:
+    raise UserError(f"{path} is not JSON: {error}.") from error
 
 
 def _is_texts(value: Any) -> bool:

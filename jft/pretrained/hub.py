@@ -30,6 +30,7 @@ WEIGHTS = (
   "pytorch_model.bin.index.json",
 )
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+LABELS = "labels.json"
 TOKENIZERS = ("tokenizer.json", "vocab.txt")
 
 
@@ -137,13 +138,16 @@ def _located(
   own = weights.with_suffix(".json")
   config = folder / "config.json" if beside and not own.is_file() else own
   found = [folder / name for name in TOKENIZERS if (folder / name).is_file()]
+  facts = card.read(config) if config.is_file() and config != weights else {}
+  if kind != "file" and (folder / LABELS).is_file():
+    facts = card.with_labels(facts, folder / LABELS)
   return Located(
     source=source,
     kind=kind,
     folder=folder,
     weights=weights,
     files=sharded.shards(weights) if index else (weights,),
-    config=card.read(config) if config.is_file() and config != weights else {},
+    config=facts,
     tokenizer=found[0] if found and beside else None,
     revision=revision,
   )

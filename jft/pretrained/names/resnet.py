@@ -1,37 +1,24 @@
 """ResNet: jft's names to torchvision's (timm uses the same)."""
 
 import re
-from typing import Any, Protocol
+from typing import Any
 
 from jft.errors import UserError
 from jft.pretrained.dialect import Dialect
 from jft.pretrained.layouts import Entry
-from jft.pretrained.preprocessing import Preprocessing
-from jft.typing import Mapping, Rules
-
-DROPPED: Rules = (
-  (
-    r"(.*\.)?num_batches_tracked",
-    "a counter that PyTorch reads only when momentum is None",
-  ),
+from jft.pretrained.names import resnet_hf, resnet_keras
+from jft.pretrained.names.resnet_places import (
+  TORCH_DROPPED,
+  Config,
+  Place,
+  places,
+  torch_entries,
 )
-"""Tensors of the source that jft never needs, and why."""
+from jft.pretrained.preprocessing import Preprocessing
+from jft.typing import Mapping
 
-_CONVS = {"basic": (3, 3), "bottleneck": (1, 3, 1)}
+_KERNELS = {"basic": (3, 3), "bottleneck": (1, 3, 1)}
 """Kernel sizes of a block's convolutions."""
-
-
-class Config(Protocol):
-  """The fields read here; `jft.models.resnet.Config` has them all."""
-
-  @property
-  def stage_sizes(self) -> tuple[int, ...]: ...
-  @property
-  def block(self) -> str: ...
-  @property
-  def width(self) -> int: ...
-  @property
-  def stem(self) -> str: ...
 
 
 def table(config: Config) -> dict[str, Entry]:
@@ -39,29 +26,12 @@ def table(config: Config) -> dict[str, Entry]:
 
   The head is always listed; a model without one has no such variables.
 
-  Source: torchvision.models.resnet.ResNet.state_dict.
+  Source: torchvision.models.resnet.ResNet.state_dict; timm's, which has the
+    same names and those of a deep stem.
   """
-  entries = _conv_norm("stem/conv", "stem/norm", "conv1", "bn1")
-  number = 0
-  for stage, blocks in enumerate(config.stage_sizes, 1):
-    for i in range(blocks):
-      ours, theirs = f"block_{number:02d}", f"layer{stage}.{i}"
-      for j in range(1, len(_CONVS[config.block]) + 1):
-        entries |= _conv_norm(
-          f"{ours}/conv{j}",
-          f"{ours}/norm{j}",
-          f"{theirs}.conv{j}",
-          f"{theirs}.bn{j}",
-        )
-      # Only there do the channels change: a bottleneck's first stage too.
-      if i == 0 and (stage > 1 or config.block == "bottleneck"):
-        entries |= _conv_norm(
-          f"{ours}/downsample/conv",
-          f"{ours}/downsample/norm",
-          f"{theirs}.downsample.0",
-          f"{theirs}.downsample.1",
-        )
-      number += 1
+  entries = {}
+  for place in places(config):
+    entries |= torch_entries(place, *_names(config, place))
   entries["params/head/kernel"] = Entry("fc.weight", "dense")
   entries["params/head/bias"] = Entry("fc.bias")
   return entries
@@ -76,29 +46,37 @@ def detect(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any] | None:
     shapes: {source name: shape}.
 
   Returns:
-    `stage_sizes`, `block`, `width`, `stem`, `in_channels` and `num_classes`
-    (None without `fc.weight`); or None if this is no ResNet that jft has, such
-    as another family, a ResNeXt or a wide ResNet.
+    The config's fields that shapes show, and `num_classes` (None without
+    `fc.weight`); or None if this is no ResNet that jft has.
   """
-  stem = tuple(shapes.get("conv1.weight", ()))
+  deep = "conv1.0.weight" in shapes
+  stem = tuple(shapes.get("conv1.0.weight" if deep else "conv1.weight", ()))
   sizes = _stage_sizes(shapes)
   if len(stem) != 4 or stem[2:] not in ((7, 7), (3, 3)) or not sizes:
     return None
   block = "bottleneck" if "layer1.0.conv3.weight" in shapes else "basic"
-  width, channels = stem[:2]
+  width = stem[0] * 2 if deep else stem[0]
+  groups = _groups(shapes, block, width)
+  if groups is None:
+    return None
   for stage, blocks in enumerate(sizes):
     for i in range(blocks):
-      for j, shape in enumerate(_kernels(block, width, stage, i), 1):
+      kernels = _kernels(block, width, groups, stage, i)
+      for j, shape in enumerate(kernels, 1):
         name = f"layer{stage + 1}.{i}.conv{j}.weight"
         if tuple(shapes.get(name, ())) != shape:
           return None
   head = shapes.get("fc.weight")
+  pooled = any(name.endswith(".downsample.2.weight") for name in shapes)
   return {
     "stage_sizes": sizes,
     "block": block,
     "width": width,
-    "stem": "imagenet" if stem[2] == 7 else "small",
-    "in_channels": channels,
+    "stem": "deep" if deep else "imagenet" if stem[2] == 7 else "small",
+    "in_channels": stem[1],
+    "groups": groups[0],
+    "group_width": groups[1],
+    "shortcut": "avg_pool" if pooled else "conv",
     "num_classes": None if head is None else head[0],
   }
 
@@ -121,11 +99,14 @@ def check(config: Config, shapes: Mapping[str, tuple[int, ...]]) -> None:
     raise UserError(
       "the file is no ResNet in torchvision's layout (conv1.weight,"
       f" layer1.0.conv1.weight, ...): its {len(shapes)} tensors begin with"
-      f" {', '.join(list(shapes)[:3])}. Give the arch that it was made for;"
-      " ResNeXt and wide ResNets are not supported."
+      f" {', '.join(list(shapes)[:3])}. Give the arch that it was made for."
     )
-  fields = ("stage_sizes", "block", "width", "stem")
-  wrong = [name for name in fields if getattr(config, name) != found[name]]
+  free = ("num_classes", "in_channels")
+  wrong = [
+    name
+    for name in found
+    if name not in free and getattr(config, name) != found[name]
+  ]
   if wrong:
     raise UserError(
       "the file holds another ResNet than the arch that was asked for:"
@@ -135,16 +116,21 @@ def check(config: Config, shapes: Mapping[str, tuple[int, ...]]) -> None:
     )
 
 
-def _conv_norm(
-  conv: str, norm: str, source_conv: str, source_norm: str
-) -> dict[str, Entry]:
-  return {
-    f"params/{conv}/kernel": Entry(f"{source_conv}.weight", "conv"),
-    f"params/{norm}/scale": Entry(f"{source_norm}.weight"),
-    f"params/{norm}/bias": Entry(f"{source_norm}.bias"),
-    f"batch_stats/{norm}/mean": Entry(f"{source_norm}.running_mean"),
-    f"batch_stats/{norm}/var": Entry(f"{source_norm}.running_var"),
-  }
+def _names(config: Config, place: Place) -> tuple[str, str]:
+  """Returns the source's names of a convolution and its norm."""
+  if place.stage < 0:
+    if config.stem != "deep":
+      return "conv1", "bn1"
+    # A sequence: convolution, norm, ReLU, ...; the last norm is outside of it.
+    last = place.index == 2
+    first = 3 * place.index
+    return f"conv1.{first}", "bn1" if last else f"conv1.{first + 1}"
+  block = f"layer{place.stage + 1}.{place.block}"
+  if place.index < 0:
+    # With a mean before them they stand one further in the sequence.
+    first = int(config.shortcut == "avg_pool")
+    return f"{block}.downsample.{first}", f"{block}.downsample.{first + 1}"
+  return f"{block}.conv{place.index + 1}", f"{block}.bn{place.index + 1}"
 
 
 def _stage_sizes(shapes: Mapping[str, Any]) -> tuple[int, ...]:
@@ -160,43 +146,60 @@ def _stage_sizes(shapes: Mapping[str, Any]) -> tuple[int, ...]:
   return tuple(sizes) if sum(sizes) == len(blocks) else ()
 
 
+def _groups(
+  shapes: Mapping[str, tuple[int, ...]], block: str, width: int
+) -> tuple[int, int] | None:
+  """Returns `groups` and `group_width`, by the first block; None if neither."""
+  if block == "basic":
+    return 1, 64
+  inner, inputs, *_ = shapes.get("layer1.0.conv2.weight", (0, 0))
+  if not inputs or inner % inputs:
+    return None
+  groups = inner // inputs
+  return groups, inner * 64 // (width * groups)
+
+
 def _kernels(
-  block: str, width: int, stage: int, i: int
+  block: str, width: int, groups: tuple[int, int], stage: int, i: int
 ) -> list[tuple[int, ...]]:
   """Returns the kernel shapes of block i of a stage (both from 0), OIHW."""
-  expansion = 4 if block == "bottleneck" else 1
   planes = width * 2**stage
-  if i > 0:
-    inputs = planes * expansion
-  else:
-    inputs = width if stage == 0 else planes * expansion // 2
-  channels = [inputs] + [planes] * len(_CONVS[block])
-  channels[-1] *= expansion
+  inner = planes * groups[1] // 64 * groups[0]
+  out = planes * (4 if block == "bottleneck" else 1)
+  before = width if stage == 0 else out // 2
+  inputs = before if i == 0 else out
+  channels = [inputs, *[inner] * (len(_KERNELS[block]) - 1), out]
   return [
-    (channels[j + 1], channels[j], size, size)
-    for j, size in enumerate(_CONVS[block])
+    (channels[j + 1], channels[j] // (groups[0] if j == 1 else 1), size, size)
+    for j, size in enumerate(_KERNELS[block])
   ]
 
 
 def _preprocessing(config: Any) -> Preprocessing:
-  size = 224 if config.stem == "imagenet" else 32
+  size = 32 if config.stem == "small" else 224
   if config.in_channels == 3:
-    return Preprocessing(size)
+    # The deep stems are timm's, which resizes otherwise.
+    return Preprocessing(
+      size, resize="bicubic" if config.stem == "deep" else "bilinear"
+    )
   grey = (0.5,) * config.in_channels
   return Preprocessing(size, grey, grey)
 
 
 TORCHVISION = Dialect(
   "torchvision",
-  fits=lambda shapes: "conv1.weight" in shapes and "bn1.weight" in shapes,
+  fits=lambda shapes: (
+    "bn1.weight" in shapes
+    and ("conv1.weight" in shapes or "conv1.0.weight" in shapes)
+  ),
   table=lambda config, shapes: table(config),
-  dropped=lambda config: DROPPED,
+  dropped=lambda config: TORCH_DROPPED,
   head=r"fc\.(weight|bias)",
   check=check,
   preprocessing=_preprocessing,
 )
 
-DIALECTS = (TORCHVISION,)
+DIALECTS = (TORCHVISION, resnet_hf.HF, resnet_keras.KERAS, resnet_keras.FIRST)
 
 
 def _listing(values: Mapping[str, Any], names: list[str]) -> str:
