@@ -6,7 +6,7 @@ import re
 import jax
 import jax.numpy as jnp
 
-from jft import families, tree
+from jft import families, parallel, tree
 from jft.errors import UserError, did_you_mean
 from jft.families import Family
 from jft.models.head import Head
@@ -48,6 +48,7 @@ def load_pretrained(
   num_classes: Head | int | None = None,
   key: Key | None = None,
   pretrained: bool = True,
+  sharding: parallel.Where = None,
   **options: Any,
 ) -> Net:
   """Builds a network from pretrained weights; none is ever half-loaded.
@@ -65,6 +66,9 @@ def load_pretrained(
       source's head, 0 drops it.
     key: for what is initialised.
     pretrained: False initialises everything, to compare with.
+    sharding: where the leaves shall live: a `Sharding` for all of them, or a
+      function (name, shape) -> Sharding; each leaf goes straight to its shards
+      as soon as it is read. None is the default device.
     **options: `dtype`, `param_dtype`, `remat`; `pooling` for text.
 
   Raises:
@@ -77,7 +81,8 @@ def load_pretrained(
   """
   _check_classes(num_classes, 0)
   located = hub.locate(source)
-  return _load(located, arch, num_classes, key, pretrained, options)
+  place = parallel.placer(sharding)
+  return _load(located, arch, num_classes, key, pretrained, options, place)
 
 
 def _load(
@@ -87,6 +92,7 @@ def _load(
   key: Key | None,
   pretrained: bool,
   options: Mapping[str, Any],
+  place: adapt.Place,
 ) -> Net:
   weights = formats.read(located.weights)
   shapes = {name: shape_of(weights, name) for name in weights}
@@ -111,8 +117,9 @@ def _load(
     dropped,
     initial=_initial(family, module, config, target, reinit, key),
     reinit=reinit,
+    place=place,
   )
-  variables = jax.tree.map(jnp.asarray, tree.unflatten(flat))
+  variables = tree.unflatten(flat)
   kind = located, family, dialect, config, _count(classes)
   spec = spec_of(*kind, fresh_head=bool(reinit))
   return Net(linen_apply(module), variables, spec, report)
