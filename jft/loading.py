@@ -14,6 +14,7 @@ from jft.own import Loaded, Own
 from jft.pretrained import adapt, formats, hub, surgery
 from jft.pretrained.dialect import Dialect, choose
 from jft.pretrained.formats.lazy import shape_of
+from jft.pretrained.layouts import Entry
 from jft.pretrained.report import Report, Row
 from jft.spec import Spec, image_facts, spec_of
 from jft.typing import (
@@ -42,41 +43,106 @@ class Change:
     return any(re.fullmatch(r, "params/head/kernel") for r in self.reinit)
 
 
-def load(
-  located: hub.Located, arch: str | None, change: Change, key: Key | None
-) -> Loaded:
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """All that a load knows before it reads a value.
+
+  Attributes:
+    located, weights: the source, and its tensors, read on access.
+    family, dialect, config: its architecture, and how it is written.
+    change: what the user wants to be different.
+    head: of the model to be built, None for none.
+    module: the Linen module; target: {name: shape and dtype} of its variables.
+    table, dropped: where each variable is in the source, and what is not.
+  """
+
+  located: hub.Located
+  weights: formats.Tensors
+  family: Family
+  dialect: Dialect
+  config: Any
+  change: Change
+  head: Head | int | None
+  module: Any
+  target: Mapping[str, jax.ShapeDtypeStruct]
+  table: Mapping[str, Entry]
+  dropped: Rules
+
+
+def plan(located: hub.Located, arch: str | None, change: Change) -> Plan:
+  """Returns what a load will do, from names and shapes alone.
+
+  Args:
+    located: the source.
+    arch: the preset, where the source does not say.
+    change: what the user wants to be different.
+
+  Raises:
+    UserError: if the architecture is not known, or not the source's.
+  """
   weights = formats.read(located.weights)
   shapes = {name: shape_of(weights, name) for name in weights}
   family, config = architecture(located, arch)
   dialect = choose(family.name, family.dialects, shapes)
   config, options = _configure(dialect.adjust(config), change.options)
   dialect.check(config, shapes)
-  table, dropped = (
-    dialect.table(config, shapes),
-    _dropped(dialect, config, change),
-  )
+  table = dialect.table(config, shapes)
+  dropped = _dropped(dialect, config, change)
   if change.keep_blocks is not None:
     table, left_out = surgery.renumbered(table, change.keep_blocks)
     dropped = [*dropped, *left_out]
     config = surgery.shortened(config, change.keep_blocks)
-  classes = change.num_classes or None
+  head = change.num_classes or None
   if change.num_classes is None:
-    classes = _own_classes(table, shapes)
-  module = family.module(config, classes, **options)
-  target = _target(family, module, config)
-  flat, report = adapt.adapt(
-    target,
+    head = _own_classes(table, shapes)
+  module = family.module(config, head, **options)
+  return Plan(
+    located,
     weights,
+    family,
+    dialect,
+    config,
+    change,
+    head,
+    module,
+    _target(family, module, config),
     table,
     dropped,
-    initial=_initial(family, module, config, target, change.reinit, key),
-    reinit=change.reinit,
-    resize=_resize(family, change.options),
   )
-  variables = jax.tree.map(jnp.asarray, tree.unflatten(flat))
-  kind = located, family, dialect, config, _count(classes)
-  spec = spec_of(*kind, fresh_head=change.renews_head)
-  return Loaded(linen_apply(module), variables, spec, report)
+
+
+def fill(plan: Plan, key: Key | None, place: adapt.Place) -> Loaded:
+  """Loads what was planned.
+
+  Args:
+    plan: what `plan` returned.
+    key: draws what starts anew.
+    place: see `adapt`.
+
+  Raises:
+    UserError: if a tensor is unexplained, or a value cannot be.
+  """
+  family, module, config = plan.family, plan.module, plan.config
+  reinit = plan.change.reinit
+  flat, report = adapt.adapt(
+    plan.target,
+    plan.weights,
+    plan.table,
+    plan.dropped,
+    initial=_initial(family, module, config, plan.target, reinit, key),
+    reinit=reinit,
+    resize=_resize(family, plan.change.options),
+    place=place,
+  )
+  spec = spec_of(
+    plan.located,
+    family,
+    plan.dialect,
+    config,
+    _count(plan.head),
+    fresh_head=plan.change.renews_head,
+  )
+  return Loaded(linen_apply(module), tree.unflatten(flat), spec, report)
 
 
 def init(
@@ -164,12 +230,16 @@ def _configure(config: Any, options: Mapping[str, Any]) -> tuple[Any, dict]:
   for name in options:
     if name not in (known := {*fields, "dtype", "param_dtype", "remat"}):
       raise UserError(
-        f"{type(config).__module__.rpartition('.')[2]} has no option {name!r},"
+        f"{_family_of(config)} has no option {name!r},"
         f" it has {', '.join(sorted(known))}.{did_you_mean(name, known)}"
       )
   ours = {name: options[name] for name in options if name in fields}
   rest = {name: options[name] for name in options if name not in fields}
   return dataclasses.replace(config, **ours), rest
+
+
+def _family_of(config: Any) -> str:
+  return type(config).__module__.rpartition(".")[2].removesuffix("_config")
 
 
 def check_classes(num_classes: Head | int | None, least: int) -> None:

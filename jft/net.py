@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from jft import families, loading, own
+from jft import families, loading, own, parallel
 from jft.errors import UserError
 from jft.models.head import Head
 from jft.own import Own
@@ -44,6 +44,7 @@ def load_pretrained(
   pretrained: bool = True,
   keep_blocks: Sequence[int] | None = None,
   reinit: Sequence[str] = (),
+  sharding: parallel.Where = None,
   **options: Any,
 ) -> Net:
   """Builds a network from pretrained weights; none is ever half-loaded.
@@ -64,6 +65,9 @@ def load_pretrained(
     keep_blocks: numbers of the blocks to keep, in order; one that comes twice
       is doubled. None keeps all.
     reinit: regexes of leaves to start anew, such as "params/block_11/.*".
+    sharding: where the leaves shall live: a `Sharding` for all of them, or a
+      function (name, shape) -> Sharding; each leaf goes straight to its shards
+      as soon as it is read. None is the default device.
     **options: `dtype`, `param_dtype`, `remat`, and any field of the family's
       config. `in_channels`, `image_size` and `vocab_size` fit the weights.
 
@@ -80,11 +84,12 @@ def load_pretrained(
   fresh = (
     [".*"] if not pretrained else [*loading.new_head(num_classes), *reinit]
   )
+  place = parallel.placer(sharding)
   if isinstance(arch, Own):
     _check_own(num_classes, keep_blocks, options)
-    return Net(*own.load(arch, located, fresh, key))
+    return Net(*own.load(arch, located, fresh, key, place))
   change = loading.Change(num_classes, tuple(fresh), keep_blocks, options)
-  return Net(*loading.load(located, arch, change, key))
+  return Net(*loading.fill(loading.plan(located, arch, change), key, place))
 
 
 def kind_of(source: str, arch: str | None = None) -> str:

@@ -4,7 +4,6 @@ import dataclasses
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from jft import tree
 from jft.errors import UserError
@@ -63,7 +62,11 @@ class Loaded(NamedTuple):
 
 
 def load(
-  own: Own, located: hub.Located, reinit: Sequence[str], key: Key | None
+  own: Own,
+  located: hub.Located,
+  reinit: Sequence[str],
+  key: Key | None,
+  place: adapt.Place,
 ) -> Loaded:
   """Fills an own model from a source.
 
@@ -72,6 +75,7 @@ def load(
     located: the source.
     reinit: regexes of leaves to leave as the model draws them.
     key: draws them.
+    place: see `adapt`.
 
   Raises:
     UserError: as `load_pretrained`.
@@ -91,8 +95,9 @@ def load(
     initial=_drawn(pure, key) if reinit else {},
     reinit=reinit,
     resize=own.resize,
+    place=place,
   )
-  variables = jax.tree.map(jnp.asarray, tree.unflatten(flat))
+  variables = tree.unflatten(flat)
   spec = _spec(own, located.source, located.sha256)
   return Loaded(pure.apply, variables, spec, report)
 

@@ -9,8 +9,9 @@ import dataclasses
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
 
 from jft.errors import UserError
 from jft.typing import Any, Batch, Callable, Sequence
@@ -73,6 +74,45 @@ class Mapped:
         for name, x in batch.items()
       }
     return shard_batch(batch, self.mesh)
+
+
+Where = Sharding | Callable[[str, tuple[int, ...]], Sharding] | None
+"""Where arrays live: in one way, as a function of (name, shape), or None for
+the default device."""
+
+
+def placer(where: Where) -> Callable[[str, Any], jax.Array]:
+  """Returns (name, array of the host) -> the array on its devices.
+
+  What is returned has arrived: the host's array may be freed.
+
+  Args:
+    where: of each array.
+
+  Raises:
+    UserError: from the returned function, if the shape does not divide.
+  """
+
+  def place(name: str, array: Any) -> jax.Array:
+    if where is None:
+      return jax.block_until_ready(jnp.asarray(array))
+    sharding = (
+      where if isinstance(where, Sharding) else where(name, array.shape)
+    )
+    array = np.asarray(array)
+    try:
+      # Each device is given its part alone; device_put over several processes
+      # would compare the whole arrays first.
+      made = jax.make_array_from_callback(
+        array.shape, sharding, lambda index: array[index]
+      )
+    except ValueError as error:
+      raise UserError(
+        f"{name} {array.shape} cannot be laid out as {sharding}: {error}"
+      ) from error
+    return jax.block_until_ready(made)
+
+  return place
 
 
 def replicate(tree: Any, mesh: Mesh) -> Any:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jft import net, tree
 from jft.errors import UserError
@@ -64,6 +65,46 @@ def test_a_folder_or_a_file_with_its_card_needs_no_arch(source):
 def test_what_is_loaded_goes_out_again_bit_for_bit(source):
   back = export.to_source(bits(load(source)), names.table(tiny.CONFIG))
   assert tiny.same_bits(back, tiny.tensors())
+
+
+def test_leaves_go_straight_to_their_shards(source):
+  mesh = Mesh(np.asarray(jax.devices()).reshape(2, 4), ("data", "tensor"))
+  asked = {}
+
+  def sharding(name, shape):
+    asked[name] = shape
+    rows = shape and shape[-1] % 4 == 0
+    axes = (None,) * (len(shape) - 1) + ("tensor",) if rows else ()
+    return NamedSharding(mesh, PartitionSpec(*axes))
+
+  made, plain = load(source, sharding=sharding), load(source)
+  flat = tree.flatten(made.variables)
+  assert asked == {name: leaf.shape for name, leaf in flat.items()}
+  kernel = flat["params/block_01/conv1/kernel"]  # 3 3 4 8
+  assert kernel.sharding.spec == PartitionSpec(None, None, None, "tensor")
+  assert {shard.data.shape for shard in kernel.addressable_shards} == {
+    (3, 3, 4, 2)
+  }
+  assert len(kernel.addressable_shards) == 8
+  assert tiny.same_bits(bits(made), bits(plain))
+  outputs = [
+    net.apply(net.variables, IMAGES)["logits"] for net in (made, plain)
+  ]
+  np.testing.assert_allclose(*outputs, rtol=1e-5, atol=1e-6)
+
+
+def test_new_heads_are_sharded_too_and_one_sharding_is_for_all(source):
+  whole = NamedSharding(Mesh(np.asarray(jax.devices()), "x"), PartitionSpec())
+  made = load(source, num_classes=3, key=KEY, sharding=whole)
+  flat = tree.flatten(made.variables)
+  assert {leaf.sharding for leaf in flat.values()} == {whole}
+  assert made.params["head"]["bias"].shape == (3,)
+
+
+def test_a_sharding_that_does_not_divide(source):
+  mesh = Mesh(np.asarray(jax.devices()), "x")
+  with pytest.raises(UserError, match=r"params/.*cannot be laid out"):
+    load(source, sharding=NamedSharding(mesh, PartitionSpec("x")))
 
 
 def test_a_bare_file_needs_its_arch(source):

@@ -1,6 +1,7 @@
 """Every leaf on both sides is accounted for, or it is an error."""
 
 import json
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import pytest
 from jft.errors import UserError
 from jft.pretrained.adapt import adapt
 from jft.pretrained.formats.lazy import Tensors
-from jft.pretrained.layouts import Entry
+from jft.pretrained.layouts import Entry, Part
 from jft.pretrained.report import Row
 
 CONV = "params/stem/conv/kernel"
@@ -368,3 +369,72 @@ def test_report_prints_what_stands_out_and_is_json():
     "source_shape": [6, 4, 2, 3],
     "reason": "",
   }
+
+
+# --- one at a time -----------------------------------------------------------
+
+
+def watched(tensors):
+  """Returns a source that reads one array at a time, and what it has read."""
+  read, alive = [], weakref.WeakSet()
+
+  class Watched(np.ndarray):
+    """NumPy's own arrays cannot be put into a WeakSet: they are unhashable."""
+
+    __hash__ = object.__hash__
+
+  def load(name):
+    read.append(name)
+    assert len(alive) == 0, "the last one is still there"
+    array = Watched(tensors[name].shape, tensors[name].dtype)
+    array[...] = tensors[name]
+    alive.add(array)
+    return array
+
+  specs = {
+    name: jax.ShapeDtypeStruct(value.shape, value.dtype)
+    for name, value in tensors.items()
+  }
+  return Tensors(specs, load), read
+
+
+def test_each_leaf_is_placed_before_the_next_is_read_the_largest_first():
+  tensors, read = watched(source())
+  placed = []
+
+  def place(name, array):
+    placed.append((name, len(read)))
+    return array + 0
+
+  out, report = run(tensors=tensors, place=place)
+  # 144, 30, 6 and 5 values.
+  names = [CONV, KERNEL, MEAN, BIAS]
+  assert placed == [(name, i + 1) for i, name in enumerate(names)]
+  assert list(out) == list(shapes())
+  assert [row.name for row in report][:4] == list(shapes())
+
+
+def test_a_tensor_of_several_parts_is_read_once_and_let_go():
+  qkv = np.arange(12, dtype=np.float32)
+  tensors, read = watched({"qkv.bias": qkv, "out.bias": qkv[:4] + 0})
+  table = {
+    f"params/{n}": Entry("qkv.bias", "same", Part(i, 3))
+    for i, n in enumerate("qkv")
+  }
+  table["params/o"] = Entry("out.bias")
+  target = {n: jax.ShapeDtypeStruct((4,), jnp.float32) for n in sorted(table)}
+  views = []
+
+  def place(name, array):
+    views.append(array.base is not None and array.base.size > array.size)
+    return array + 0
+
+  out, _ = adapt(target, tensors, table, [], initial={}, place=place)
+  assert sorted(read) == ["out.bias", "qkv.bias"]
+  assert {n: out[f"params/{n}"].tolist() for n in "qkv"} == {
+    "q": [0, 1, 2, 3],
+    "k": [4, 5, 6, 7],
+    "v": [8, 9, 10, 11],
+  }
+  # A view of four values would hold the twelve that they are from.
+  assert views == [False] * 4

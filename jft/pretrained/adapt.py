@@ -3,18 +3,20 @@
 On the target's side a leaf is loaded, resized or, only if asked, reinit; on the
 source's side a tensor is used or dropped by a rule with a reason. Whatever is
 left over on either side is an error, never a silent half-load.
+
+Each leaf is read, laid out, checked and placed before the next one is read, so
+that no more than one of them lies in the host's memory twice.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jft import rules
 from jft.errors import UserError
-from jft.pretrained import layouts
+from jft.pretrained import layouts, values
 from jft.pretrained.accounting import (
   Plan,
   leftovers,
@@ -25,7 +27,9 @@ from jft.pretrained.accounting import (
 from jft.pretrained.formats.lazy import shape_of
 from jft.pretrained.layouts import Entry
 from jft.pretrained.report import Report, Row
-from jft.typing import ArrayLike, Rules
+from jft.typing import ArrayLike, Callable, Rules
+
+Place = Callable[[str, ArrayLike], ArrayLike]
 
 HEAD = r"(\w+/)?head/.*"  # the classifier, not a block of that name deeper in
 
@@ -41,6 +45,7 @@ def adapt(
   num_classes: int | None = None,
   resize: Rules = (),
   head: str = HEAD,
+  place: Place = lambda name, array: array,
 ) -> tuple[dict[str, ArrayLike], Report]:
   """Returns the target's variables, filled from the source.
 
@@ -58,6 +63,9 @@ def adapt(
     resize: (regex over the target's names, fn(array, shape) -> array) for
       leaves such as position embeddings whose shape may differ.
     head: which of the target's names are the head.
+    place: (name, array of the host) -> where it is to live, such as an array on
+      the devices; the default leaves it as it is. Called with the largest
+      leaves first: they take most room beside themselves.
 
   Returns:
     ({name: array of the target's shape and dtype} in the target's order, what
@@ -70,24 +78,40 @@ def adapt(
   plan = Plan(dict(target), source, table, head, dict(resize))
   asked = _asked(plan, reinit)
   fresh = asked | _fresh_head(plan, num_classes, asked)
+  dropped_rows = _check(plan, fresh, dropped)
+  made, held = {}, {}
+  for name in sorted(target, key=lambda name: _turn(plan, name)):
+    if name in fresh:
+      value = _initial(name, target[name], initial)
+      row = _reinit_row(plan, name, fresh[name])
+    else:
+      value, row = _load(plan, name, held)
+    made[name] = place(name, value), row
+    del value  # or it would live on while the next leaf is read
+  out = {name: made[name][0] for name in target}
+  return out, Report((*(made[name][1] for name in target), *dropped_rows))
+
+
+def _check(plan: Plan, fresh: Mapping[str, str], dropped: Rules) -> list[Row]:
+  """Raises on all that names and shapes tell; returns what is dropped."""
   problems = [
     problem
-    for name in target
+    for name in plan.target
     if name not in fresh and (problem := problem_of(plan, name))
   ]
-  dropped_rows, unused = leftovers(plan, dropped)
+  rows, unused = leftovers(plan, dropped)
   unused += unplaced(plan)
-  if problems or unused:  # all that names and shapes tell, before any is read
-    raise UserError(message(problems, unused, len(target), len(source)))
-  out, rows = {}, []
-  for name, spec in target.items():
-    if name in fresh:
-      out[name] = _initial(name, spec, initial)
-      rows.append(_reinit_row(plan, name, fresh[name]))
-    else:
-      out[name], row = _load(plan, name)
-      rows.append(row)
-  return out, Report((*rows, *dropped_rows))
+  if problems or unused:
+    sizes = len(plan.target), len(plan.source)
+    raise UserError(message(problems, unused, *sizes))
+  return rows
+
+
+def _turn(plan: Plan, name: str) -> tuple[int, str]:
+  """Sorts the largest leaves first, and the parts of one tensor together."""
+  spec = plan.target[name]
+  nbytes = math.prod(spec.shape) * spec.dtype.itemsize
+  return -nbytes, plan.found(name) or ""
 
 
 def _asked(plan: Plan, reinit: Sequence[str]) -> dict[str, str]:
@@ -154,9 +178,11 @@ def _initial(
   return initial[name]
 
 
-def _load(plan: Plan, name: str) -> tuple[np.ndarray, Row]:
+def _load(
+  plan: Plan, name: str, held: dict[str, np.ndarray]
+) -> tuple[np.ndarray, Row]:
   entry, spec = plan.table[name], plan.target[name]
-  raw = np.asarray(plan.source[entry.source])
+  raw = _raw(plan, entry, held)
   array, want = layouts.to_jft(entry, raw), tuple(spec.shape)
   status, reason = "loaded", ""
   if array.shape != want:
@@ -164,32 +190,18 @@ def _load(plan: Plan, name: str) -> tuple[np.ndarray, Row]:
     array = np.asarray(plan.resizer(name)(array, want))
     if array.shape != want:
       raise UserError(f"{name}: resized to {array.shape}, expected {want}.")
-  array = _cast(name, array, spec.dtype)
+  array = values.cast(name, array, spec.dtype)
+  if array.base is not None and array.size < raw.size:
+    array = array.copy()  # a view would keep the whole tensor alive
   return array, Row(name, entry.source, status, want, raw.shape, reason)
 
 
-def _cast(name: str, array: np.ndarray, dtype: Any) -> np.ndarray:
-  """Returns the array in the target's dtype, finite and in C order."""
-  for kind in (jnp.floating, jnp.integer, jnp.bool_):
-    if jnp.issubdtype(dtype, kind) != jnp.issubdtype(array.dtype, kind):
-      raise UserError(
-        f"{name}: the source holds {array.dtype}, the model {dtype}; convert"
-        " the file."
-      )
-  _check_finite(name, array, "in the source")
-  with np.errstate(over="ignore"):  # reported below, with the name
-    cast = array.astype(dtype, order="C", copy=False)
-  if cast.dtype != array.dtype:
-    _check_finite(name, cast, f"after the cast from {array.dtype} to {dtype}")
-  return cast
-
-
-def _check_finite(name: str, array: np.ndarray, where: str) -> None:
-  if not jnp.issubdtype(array.dtype, jnp.inexact):
-    return
-  finite = np.isfinite(array)
-  if not finite.all():
-    raise UserError(
-      f"{name}: {array.size - int(finite.sum())} of {array.size} values are NaN"
-      f" or infinite {where}; the file is damaged or of a diverged run."
-    )
+def _raw(plan: Plan, entry: Entry, held: dict[str, np.ndarray]) -> np.ndarray:
+  """Reads a tensor; one that has several parts is held for the next."""
+  if entry.source in held:
+    return held[entry.source]
+  held.clear()
+  raw = np.asarray(plan.source[entry.source])
+  if entry.part is not None:
+    held[entry.source] = raw
+  return raw

@@ -1,0 +1,58 @@
+"""Values cast and laid out, against NumPy's own astype; NaN anywhere."""
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from jft.errors import UserError
+from jft.pretrained import values
+
+
+@pytest.mark.parametrize(
+  ("shape", "axes"),
+  [
+    ((700, 300), (1, 0)),
+    ((300, 700), (0, 1)),
+    ((130, 70, 3, 3), (2, 3, 1, 0)),
+    ((5, 4), (1, 0)),
+    ((), ()),
+    ((0, 3), (1, 0)),
+  ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16])
+def test_cast_equals_numpy(shape, axes, dtype):
+  rng = np.random.default_rng(0)
+  array = np.asarray(rng.normal(size=shape), np.float32).transpose(axes)
+  made = values.cast("a", array, dtype)
+  assert made.dtype == dtype
+  assert made.flags.c_contiguous
+  assert made.tobytes() == array.astype(dtype, order="C").tobytes()
+
+
+def test_what_fits_is_not_copied():
+  array = np.ones((300, 700), np.float32)
+  assert values.cast("a", array, np.float32) is array
+
+
+def test_mirrored_and_strided_views():
+  array = np.arange(400_000, dtype=np.float32).reshape(2, 100, 2000)
+  for view in (array[:, :, ::-1], array[::-1], array[:, ::3, ::2]):
+    made = values.cast("a", view, np.float32)
+    np.testing.assert_array_equal(made, view)
+    assert made.flags.c_contiguous
+
+
+@pytest.mark.parametrize("at", [0, values.PIECE, 3 * values.PIECE - 1])
+def test_one_bad_value_anywhere(at):
+  array = np.zeros(3 * values.PIECE, np.float32).reshape(3, -1)
+  array.reshape(-1)[at] = np.nan
+  for view in (array, array.T):
+    with pytest.raises(UserError, match="a: 1 of 196608 values are NaN"):
+      values.cast("a", view, np.float32)
+
+
+def test_a_cast_that_overflows_and_kinds_that_differ():
+  with pytest.raises(UserError, match="after the cast from float32 to"):
+    values.cast("a", np.full(2, 1e9, np.float32), np.float16)
+  with pytest.raises(UserError, match="holds int64, the model float32"):
+    values.cast("a", np.zeros(2, np.int64), np.dtype(np.float32))
