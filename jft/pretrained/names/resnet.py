@@ -175,13 +175,12 @@ def _kernels(
   ]
 
 
-def _preprocessing(config: Any) -> Preprocessing:
-  size = 32 if config.stem == "small" else 224
+def _preprocessing(config: Any) -> Preprocessing | None:
+  if config.stem == "deep":
+    return None  # timm's: some with ImageNet's mean, some with 0.5
+  size = 224 if config.stem == "imagenet" else 32
   if config.in_channels == 3:
-    # The deep stems are timm's, which resizes otherwise.
-    return Preprocessing(
-      size, resize="bicubic" if config.stem == "deep" else "bilinear"
-    )
+    return Preprocessing(size)
   grey = (0.5,) * config.in_channels
   return Preprocessing(size, grey, grey)
 
