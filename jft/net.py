@@ -14,6 +14,7 @@ from jft.pretrained import adapt, formats, hub, surgery
 from jft.pretrained.dialect import Dialect, choose
 from jft.pretrained.formats.lazy import shape_of
 from jft.pretrained.report import Report, Row
+from jft.pretrained.ties import tied
 from jft.spec import Spec, image_facts, spec_of
 from jft.typing import (
   Any,
@@ -109,7 +110,8 @@ class _Change:
   @property
   def renews_head(self) -> bool:
     """Whether the source's classes are those of another head."""
-    return any(re.fullmatch(r, "params/head/kernel") for r in self.reinit)
+    last = ("params/head/kernel", "params/head/out/kernel")
+    return any(re.fullmatch(r, name) for r in self.reinit for name in last)
 
 
 def _load(
@@ -121,17 +123,17 @@ def _load(
   dialect = choose(family.name, family.dialects, shapes)
   config, options = _configure(dialect.adjust(config), change.options)
   dialect.check(config, shapes)
-  table, dropped = (
-    dialect.table(config, shapes),
-    _dropped(dialect, config, change),
-  )
+  table = dialect.table(config, shapes)
+  dropped = _dropped(dialect, config, change)
+  if change.num_classes is None:  # else the head goes, and its copies with it
+    dropped = [*tied(weights, dialect.ties(config)), *dropped]
   if change.keep_blocks is not None:
     table, left_out = surgery.renumbered(table, change.keep_blocks)
     dropped = [*dropped, *left_out]
     config = surgery.shortened(config, change.keep_blocks)
   classes = change.num_classes or None
   if change.num_classes is None:
-    classes = _own_classes(table, shapes)
+    classes = families.own_classes(config, table, shapes)
   module = family.module(config, classes, **options)
   target = _target(family, module, config)
   flat, report = adapt.adapt(
@@ -287,12 +289,6 @@ def _resize(family: Family, options: Mapping[str, Any]) -> Rules:
 
 def _count(head: Head | int | None) -> int | None:
   return head.num_classes if isinstance(head, Head) else head
-
-
-def _own_classes(table: Mapping[str, Any], shapes: Mapping[str, Any]):
-  entry = table.get("params/head/bias")
-  found = shapes.get(entry.source) if entry else None
-  return found[0] if found else None
 
 
 def _target(family: Family, module: Any, config: Any) -> dict[str, Any]:
