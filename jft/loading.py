@@ -16,6 +16,7 @@ from jft.pretrained.dialect import Dialect, choose
 from jft.pretrained.formats.lazy import shape_of
 from jft.pretrained.layouts import Entry
 from jft.pretrained.report import Report, Row
+from jft.pretrained.ties import tied
 from jft.spec import Spec, image_facts, spec_of
 from jft.typing import (
   Any,
@@ -40,7 +41,8 @@ class Change:
   @property
   def renews_head(self) -> bool:
     """Whether the source's classes are those of another head."""
-    return any(re.fullmatch(r, "params/head/kernel") for r in self.reinit)
+    last = ("params/head/kernel", "params/head/out/kernel")
+    return any(re.fullmatch(r, name) for r in self.reinit for name in last)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,13 +90,15 @@ def plan(located: hub.Located, arch: str | None, change: Change) -> Plan:
   dialect.check(config, shapes)
   table = dialect.table(config, shapes)
   dropped = _dropped(dialect, config, change)
+  if change.num_classes is None:  # else the head goes, and its copies with it
+    dropped = [*tied(weights, dialect.ties(config)), *dropped]
   if change.keep_blocks is not None:
     table, left_out = surgery.renumbered(table, change.keep_blocks)
     dropped = [*dropped, *left_out]
     config = surgery.shortened(config, change.keep_blocks)
   head = change.num_classes or None
   if change.num_classes is None:
-    head = _own_classes(table, shapes)
+    head = families.own_classes(config, table, shapes)
   module = family.module(config, head, **options)
   return Plan(
     located,
@@ -272,12 +276,6 @@ def _resize(family: Family, options: Mapping[str, Any]) -> Rules:
 
 def _count(head: Head | int | None) -> int | None:
   return head.num_classes if isinstance(head, Head) else head
-
-
-def _own_classes(table: Mapping[str, Any], shapes: Mapping[str, Any]):
-  entry = table.get("params/head/bias")
-  found = shapes.get(entry.source) if entry else None
-  return found[0] if found else None
 
 
 def _target(family: Family, module: Any, config: Any) -> dict[str, Any]:
