@@ -7,9 +7,10 @@ import dataclasses
 import types
 
 from jft.errors import UserError, did_you_mean
-from jft.models import bert, resnet
+from jft.models import bert, efficientnet, efficientnet_hf, resnet
 from jft.pretrained.dialect import Dialect
 from jft.pretrained.names import bert as bert_names
+from jft.pretrained.names import efficientnet as efficientnet_names
 from jft.pretrained.names import resnet as resnet_names
 from jft.typing import Any, Callable, Mapping
 
@@ -51,6 +52,17 @@ RESNET = Family(
   model_types=("resnet",),
 )
 
+EFFICIENTNET = Family(
+  "efficientnet",
+  "image",
+  efficientnet.PRESETS,
+  efficientnet.module,
+  efficientnet_names.DIALECTS,
+  stem="params/stem/conv/kernel",
+  from_hf=efficientnet_hf.from_hf,
+  model_types=("efficientnet",),
+)
+
 BERT = Family(
   "bert",
   "text",
@@ -63,7 +75,7 @@ BERT = Family(
 )
 
 FAMILIES: Mapping[str, Family] = types.MappingProxyType(
-  {family.name: family for family in (RESNET, BERT)}
+  {family.name: family for family in (RESNET, EFFICIENTNET, BERT)}
 )
 
 
