@@ -7,10 +7,11 @@ import dataclasses
 import types
 
 from jft.errors import UserError, did_you_mean
-from jft.models import bert, resnet
+from jft.models import bert, efficientnet, efficientnet_hf, resnet
 from jft.pretrained.dialect import Dialect, Shapes
 from jft.pretrained.layouts import Entry
 from jft.pretrained.names import bert as bert_names
+from jft.pretrained.names import efficientnet as efficientnet_names
 from jft.pretrained.names import resnet as resnet_names
 from jft.typing import Any, Callable, Mapping
 
@@ -52,6 +53,17 @@ RESNET = Family(
   model_types=("resnet",),
 )
 
+EFFICIENTNET = Family(
+  "efficientnet",
+  "image",
+  efficientnet.PRESETS,
+  efficientnet.module,
+  efficientnet_names.DIALECTS,
+  stem="params/stem/conv/kernel",
+  from_hf=efficientnet_hf.from_hf,
+  model_types=("efficientnet",),
+)
+
 # The masked-word head's bias has a row for every word, too.
 _WORDS = "params/(embeddings/word/embedding|head/bias)"
 
@@ -66,8 +78,14 @@ BERT = Family(
   model_types=("bert",),
 )
 
+_ALL = (
+  RESNET,
+  EFFICIENTNET,
+  BERT,
+)
+
 FAMILIES: Mapping[str, Family] = types.MappingProxyType(
-  {family.name: family for family in (RESNET, BERT)}
+  {family.name: family for family in _ALL}
 )
 
 

@@ -1,0 +1,228 @@
+"""EfficientNet: jft's names to those of five projects."""
+
+import dataclasses
+from typing import Any, Protocol
+
+from jft.pretrained.dialect import Dialect, Shapes
+from jft.pretrained.layouts import Entry
+from jft.pretrained.names.efficientnet_images import (
+  google_images,
+  lukemelas_images,
+  timm_images,
+  torchvision_images,
+)
+from jft.pretrained.names.inverted_residual import (
+  Block,
+  ConvNorm,
+  Naming,
+  Pieces,
+  table,
+  timm_pieces,
+  torchvision_pieces,
+)
+from jft.pretrained.names.spelling import KERAS, TORCH, TORCH_DROPPED
+from jft.typing import Rules
+
+
+class Config(Protocol):
+  """The fields read here; `jft.models.efficientnet.Config` has them all."""
+
+  @property
+  def stage_sizes(self) -> tuple[int, ...]: ...
+  @property
+  def lite(self) -> bool: ...
+
+
+TIMM_NAMES = Naming(
+  TORCH,
+  ConvNorm("conv_stem", "bn1"),
+  ConvNorm("conv_head", "bn2"),
+  "classifier",
+  timm_pieces,
+)
+
+
+def _torchvision_pieces(block: Block) -> Pieces:
+  at = f"features.{block.stage + 1}.{block.index}.block"
+  return torchvision_pieces(at, block, squeeze=True)
+
+
+TORCHVISION_NAMES = Naming(
+  TORCH,
+  ConvNorm("features.0.0", "features.0.1"),
+  ConvNorm("features.8.0", "features.8.1"),
+  "classifier.1",
+  _torchvision_pieces,
+)
+
+
+def _lukemelas_pieces(block: Block) -> Pieces:
+  at = f"_blocks.{block.number}."
+  return Pieces(
+    ConvNorm(at + "_expand_conv", at + "_bn0"),
+    ConvNorm(at + "_depthwise_conv", at + "_bn1"),
+    ConvNorm(at + "_project_conv", at + "_bn2"),
+    at + "_se_reduce",
+    at + "_se_expand",
+  )
+
+
+LUKEMELAS_NAMES = Naming(
+  TORCH,
+  ConvNorm("_conv_stem", "_bn0"),
+  ConvNorm("_conv_head", "_bn1"),
+  "_fc",
+  _lukemelas_pieces,
+)
+
+
+def _keras_pieces(block: Block) -> Pieces:
+  at = f"block{block.stage + 1}{chr(ord('a') + block.index)}_"
+  return Pieces(
+    ConvNorm(at + "expand_conv", at + "expand_bn"),
+    ConvNorm(at + "dwconv", at + "bn"),
+    ConvNorm(at + "project_conv", at + "project_bn"),
+    at + "se_reduce",
+    at + "se_expand",
+  )
+
+
+KERAS_NAMES = Naming(
+  KERAS,
+  ConvNorm("stem_conv", "stem_bn"),
+  ConvNorm("top_conv", "top_bn"),
+  "predictions",
+  _keras_pieces,
+)
+
+
+def _hf_names(root: str) -> Naming:
+  def pieces(block: Block) -> Pieces:
+    at = f"{root}encoder.blocks.{block.number}."
+    depthwise, project = at + "depthwise_conv.depthwise_", at + "projection."
+    return Pieces(
+      ConvNorm(at + "expansion.expand_conv", at + "expansion.expand_bn"),
+      ConvNorm(depthwise + "conv", depthwise + "norm"),
+      ConvNorm(project + "project_conv", project + "project_bn"),
+      at + "squeeze_excite.reduce",
+      at + "squeeze_excite.expand",
+    )
+
+  return Naming(
+    TORCH,
+    ConvNorm(f"{root}embeddings.convolution", f"{root}embeddings.batchnorm"),
+    ConvNorm(f"{root}encoder.top_conv", f"{root}encoder.top_bn"),
+    "classifier",
+    pieces,
+  )
+
+
+def _table(naming: Naming, config: Config) -> dict[str, Entry]:
+  return table(naming, config.stage_sizes, squeeze=not config.lite)
+
+
+def _torch_dropped(config: Any) -> Rules:
+  del config
+  return TORCH_DROPPED
+
+
+def _as_tensorflow(config: Any) -> Any:
+  """Whoever carried Google's weights over kept TensorFlow's habits."""
+  return dataclasses.replace(
+    config, padding="same", norm_eps=1e-3, norm_momentum=0.99
+  )
+
+
+def _as_hf(config: Any) -> Any:
+  """A config.json has said it all; a preset of PyTorch's has not."""
+  return config if config.padding == "same" else _as_tensorflow(config)
+
+
+def _as_torchvision(config: Any) -> Any:
+  """torchvision trained B0 to B4; its B5 to B7 are of TensorFlow's weights.
+
+  Even those it pads symmetrically.
+  """
+  large = config.width >= 1.6
+  eps, momentum = (1e-3, 0.99) if large else (1e-5, 0.9)
+  return dataclasses.replace(
+    config, padding="symmetric", norm_eps=eps, norm_momentum=momentum
+  )
+
+
+TORCHVISION = Dialect(
+  "torchvision",
+  fits=lambda shapes: "features.1.0.block.1.fc1.weight" in shapes,
+  table=lambda config, shapes: _table(TORCHVISION_NAMES, config),
+  dropped=_torch_dropped,
+  head=r"classifier\.1\.(weight|bias)",
+  adjust=_as_torchvision,
+  preprocessing=torchvision_images,
+)
+
+TIMM = Dialect(
+  "timm",
+  fits=lambda shapes: (
+    "conv_stem.weight" in shapes and "blocks.6.0.conv_pwl.weight" in shapes
+  ),
+  table=lambda config, shapes: _table(TIMM_NAMES, config),
+  dropped=_torch_dropped,
+  head=r"classifier\.(weight|bias)",
+  preprocessing=timm_images,
+)
+
+LUKEMELAS = Dialect(
+  "lukemelas",
+  fits=lambda shapes: "_conv_stem.weight" in shapes,
+  table=lambda config, shapes: _table(LUKEMELAS_NAMES, config),
+  dropped=_torch_dropped,
+  head=r"_fc\.(weight|bias)",
+  adjust=_as_tensorflow,
+  preprocessing=lukemelas_images,
+)
+
+_HF_ANCHOR = "encoder.blocks.0.depthwise_conv.depthwise_conv.weight"
+
+
+def _hf_table(config: Config, shapes: Shapes) -> dict[str, Entry]:
+  """A bare EfficientNetModel is saved without the prefix of a task's."""
+  root = "" if _HF_ANCHOR in shapes else "efficientnet."
+  return _table(_hf_names(root), config)
+
+
+HF = Dialect(
+  "hf",
+  fits=lambda shapes: any(name.endswith(_HF_ANCHOR) for name in shapes),
+  table=_hf_table,
+  dropped=_torch_dropped,
+  head=r"classifier\.(weight|bias)",
+  adjust=_as_hf,
+  preprocessing=google_images,
+)
+
+
+def _keras_table(config: Config, shapes: Shapes) -> dict[str, Entry]:
+  naming = KERAS_NAMES
+  if "block1a_dwconv/kernel" in shapes:
+    naming = naming._replace(spelling=KERAS._replace(depthwise="/kernel"))
+  return _table(naming, config)
+
+
+KERAS_APPLICATIONS = Dialect(
+  "keras",
+  fits=lambda shapes: (
+    "stem_conv/kernel" in shapes and "block1a_project_conv/kernel" in shapes
+  ),
+  table=_keras_table,
+  dropped=lambda config: (
+    (
+      r"normalization(_\d+)?/(mean|variance|count)",
+      "the normalisation of the images, which is net.spec.mean and std",
+    ),
+  ),
+  head=r"predictions/(kernel|bias)",
+  adjust=_as_tensorflow,
+  preprocessing=google_images,
+)
+
+DIALECTS = (TORCHVISION, TIMM, LUKEMELAS, HF, KERAS_APPLICATIONS)
