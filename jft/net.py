@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -110,15 +111,20 @@ def _load(
   module = family.module(config, classes, **options)
   target = _target(family, module, config)
   dropped = _dropped(dialect, config, num_classes)
-  flat, report = adapt.adapt(
-    target,
-    weights,
-    table,
-    dropped,
-    initial=_initial(family, module, config, target, reinit, key),
-    reinit=reinit,
-    place=place,
-  )
+  initial = _initial(family, module, config, target, reinit, key)
+  # Hashing takes as long as reading: both at once, from one pass of the disk.
+  with ThreadPoolExecutor(1) as pool:
+    hashed = pool.submit(lambda: located.sha256)
+    flat, report = adapt.adapt(
+      target,
+      weights,
+      table,
+      dropped,
+      initial=initial,
+      reinit=reinit,
+      place=place,
+    )
+    hashed.result()
   variables = tree.unflatten(flat)
   kind = located, family, dialect, config, _count(classes)
   spec = spec_of(*kind, fresh_head=bool(reinit))
