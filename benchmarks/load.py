@@ -1,6 +1,6 @@
 """What loading a model costs: memory beside the model, and time.
 
-  python benchmarks/load.py [FOLDER]     # 1.34 GB are written there, and deleted
+  python benchmarks/load.py [FOLDER]   # writes 1.34 GB there, and deletes them
 
 A BERT-large of random weights as safetensors (float32). Each row is a fresh
 process. Memory is the peak of the resident set (VmHWM) over what the process

@@ -70,7 +70,7 @@ def read_span(path: Path, offset: int, nbytes: int) -> np.ndarray:
       left = max(os.fstat(file.fileno()).st_size - offset, 0)
       data = aligned((min(nbytes, left),), np.uint8)
       file.seek(offset)
-      got, view = 0, memoryview(data)
+      got, view = 0, data.data
       while got < data.size and (count := file.readinto(view[got:])):
         got += count
   except OSError as error:
