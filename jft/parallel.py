@@ -9,7 +9,6 @@ import dataclasses
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
 
@@ -95,7 +94,7 @@ def placer(where: Where) -> Callable[[str, Any], jax.Array]:
 
   def place(name: str, array: Any) -> jax.Array:
     if where is None:
-      return jax.block_until_ready(jnp.asarray(array))
+      return jax.block_until_ready(jax.device_put(array))
     sharding = (
       where if isinstance(where, Sharding) else where(name, array.shape)
     )

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jft.errors import UserError
+from jft.pretrained.formats.lazy import aligned
 
 PIECE = 2**16  # values; what is made of them stays in the processor's cache
 # Columns of a transposed array copied at a time. NumPy alone goes row by row,
@@ -79,7 +80,7 @@ def _in_order(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
   across = array.ndim > 1 and array.strides[-1] != array.itemsize
   if not across or array.size <= PIECE or array.flags.c_contiguous:
     return array.astype(dtype, order="C", copy=False)
-  made = np.empty(array.shape, dtype)
+  made = aligned(array.shape, dtype)
   for start in range(0, array.shape[-1], COLUMNS):
     columns = slice(start, start + COLUMNS)
     made[..., columns] = array[..., columns]

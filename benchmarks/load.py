@@ -1,0 +1,138 @@
+"""What loading a model costs: memory beside the model, and time.
+
+  python benchmarks/load.py [FOLDER]   # writes 1.34 GB there, and deletes them
+
+A BERT-large of random weights as safetensors (float32). Each row is a fresh
+process. Memory is the peak of the resident set (VmHWM) over what the process
+took before the load, against the bytes of the model. Time is compared with
+reading the same file into fresh memory and with reading it through one buffer
+of 4 MiB, both in the same state of the page cache: "cold" is after the kernel
+was asked to drop the file, "warm" right after it was read. Results go to
+benchmarks/results/load.json.
+"""
+
+import json
+import os
+import pathlib
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+import jax
+import numpy as np
+
+import jft
+from jft import families, tree
+from jft.pretrained import layouts
+from jft.pretrained.formats import safetensors
+from jft.pretrained.formats.lazy import Tensors
+
+RESULTS = pathlib.Path(__file__).parent / "results" / "load.json"
+ARCH = "bert_large"
+ROUNDS = 3
+BUFFER = 4 * 2**20
+
+
+def write(folder: pathlib.Path) -> pathlib.Path:
+  """Writes random weights, a tensor at a time."""
+  family, config = families.preset(ARCH)
+  tokens = jax.ShapeDtypeStruct((1, 8), np.int32)
+  inputs = {"input_ids": tokens, "attention_mask": tokens}
+  module = family.module(config, 2)
+  shapes = jax.eval_shape(module.init, jax.random.key(0), inputs)
+  table = family.dialects[0].table(config, {})
+  specs = {}
+  for name, leaf in tree.flatten(shapes).items():
+    stand_in = np.broadcast_to(np.float32(0), leaf.shape)
+    shape = layouts.to_source(table[name], stand_in).shape
+    specs[table[name].source] = jax.ShapeDtypeStruct(shape, np.float32)
+  rng = np.random.default_rng(0)
+
+  def load(name: str) -> np.ndarray:
+    return rng.standard_normal(specs[name].shape, np.float32)
+
+  path = folder / f"{ARCH}.safetensors"
+  safetensors.write(path, Tensors(specs, load))
+  return path
+
+
+def memory_mb(key: str) -> float:
+  status = pathlib.Path("/proc/self/status").read_text()
+  found = re.search(rf"{key}:\s+(\d+) kB", status)
+  return int(found[1]) / 1024 if found else float("nan")
+
+
+def child(mode: str, path: str) -> None:
+  """Runs one row and prints it."""
+  if mode == "load":
+    jax.block_until_ready(jax.numpy.zeros(8) + 1)
+    pathlib.Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
+  before, start = memory_mb("VmRSS"), time.perf_counter()
+  if mode == "load":
+    kept = jft.load_pretrained(path, arch=ARCH).variables
+    nbytes = sum(leaf.nbytes for leaf in jax.tree.leaves(kept))
+  elif mode == "fresh":
+    kept = np.fromfile(path, np.uint8)
+    nbytes = kept.nbytes
+  else:
+    nbytes, buffer = 0, bytearray(BUFFER)
+    with open(path, "rb", buffering=0) as file:
+      while count := file.readinto(buffer):
+        nbytes += count
+  secs = time.perf_counter() - start
+  peak = memory_mb("VmHWM") - before
+  print(json.dumps({"secs": secs, "peak_mb": peak, "nbytes": nbytes}))
+
+
+def measure(mode: str, path: pathlib.Path, cold: bool) -> dict[str, float]:
+  if cold:
+    with open(path, "rb") as file:
+      os.fsync(file.fileno())
+      os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+  command = [sys.executable, __file__, mode, str(path)]
+  env = {**os.environ, "JAX_PLATFORMS": "cpu"}
+  out = subprocess.run(command, env=env, check=True, capture_output=True)
+  return json.loads(out.stdout.splitlines()[-1])
+
+
+def main(folder: str | None) -> None:
+  results = {
+    "model": f"{ARCH}, float32, safetensors",
+    "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    "jax": jax.__version__,
+    "command": "python benchmarks/load.py",
+  }
+  with tempfile.TemporaryDirectory(dir=folder) as temp:
+    path = write(pathlib.Path(temp))
+    for state in ("cold", "warm"):
+      found = {"load": [], "fresh": [], "buffer": []}
+      for _ in range(ROUNDS):  # alternating, so that noise is shared
+        for mode, rows in found.items():
+          rows.append(measure(mode, path, state == "cold"))
+      rates = {
+        mode: max(row["nbytes"] / row["secs"] / 1e9 for row in rows)
+        for mode, rows in found.items()
+      }
+      peak = max(row["peak_mb"] for row in found["load"])
+      model = found["load"][0]["nbytes"] / 2**20
+      results[state] = {
+        "model_mb": round(model, 1),
+        "peak_over_model": round(peak / model, 3),
+        "load_gb_per_sec": round(rates["load"], 2),
+        "read_into_fresh_memory_gb_per_sec": round(rates["fresh"], 2),
+        "read_through_one_buffer_gb_per_sec": round(rates["buffer"], 2),
+        "load_over_fresh_read": round(rates["load"] / rates["fresh"], 2),
+        "load_over_buffered_read": round(rates["load"] / rates["buffer"], 2),
+      }
+  RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+  print(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+  if sys.argv[1:2] and sys.argv[1] in ("load", "fresh", "buffer"):
+    child(*sys.argv[1:])
+  else:
+    main(sys.argv[1] if len(sys.argv) > 1 else None)
