@@ -8,7 +8,8 @@ import types
 
 from jft.errors import UserError, did_you_mean
 from jft.models import bert, resnet
-from jft.pretrained.dialect import Dialect
+from jft.pretrained.dialect import Dialect, Shapes
+from jft.pretrained.layouts import Entry
 from jft.pretrained.names import bert as bert_names
 from jft.pretrained.names import resnet as resnet_names
 from jft.typing import Any, Callable, Mapping
@@ -51,13 +52,16 @@ RESNET = Family(
   model_types=("resnet",),
 )
 
+# The masked-word head's bias has a row for every word, too.
+_WORDS = "params/(embeddings/word/embedding|head/bias)"
+
 BERT = Family(
   "bert",
   "text",
   bert.PRESETS,
   bert.module,
   bert_names.DIALECTS,
-  words="params/embeddings/word/embedding",
+  words=_WORDS,
   from_hf=bert.BertConfig.from_hf,
   model_types=("bert",),
 )
@@ -105,3 +109,22 @@ def preset(arch: str) -> tuple[Family, Any]:
     f"no architecture {arch!r}.{did_you_mean(arch, known)} There are:"
     f" {', '.join(known)}."
   )
+
+
+def own_classes(
+  config: Any, table: Mapping[str, Entry], shapes: Shapes
+) -> int | None:
+  """Returns how many outputs the source's own head has, None without one.
+
+  Args:
+    config: of the model.
+    table: {jft name: Entry}.
+    shapes: {source name: shape}.
+  """
+  for name in ("params/head/bias", "params/head/out/bias"):
+    entry = table.get(name)
+    if entry and entry.source in shapes:
+      if getattr(config, "task", "") == "mlm":
+        return config.vocab_size  # which may have been asked to grow
+      return shapes[entry.source][0]
+  return None

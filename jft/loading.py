@@ -16,6 +16,7 @@ from jft.pretrained.dialect import Dialect, choose
 from jft.pretrained.formats.lazy import shape_of
 from jft.pretrained.layouts import Entry
 from jft.pretrained.report import Report, Row
+from jft.pretrained.ties import tied
 from jft.spec import Spec, image_facts, spec_of
 from jft.typing import (
   Any,
@@ -40,7 +41,8 @@ class Change:
   @property
   def renews_head(self) -> bool:
     """Whether the source's classes are those of another head."""
-    return any(re.fullmatch(r, "params/head/kernel") for r in self.reinit)
+    last = ("params/head/kernel", "params/head/out/kernel")
+    return any(re.fullmatch(r, name) for r in self.reinit for name in last)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +96,7 @@ def plan(located: hub.Located, arch: str | None, change: Change) -> Plan:
     config = surgery.shortened(config, change.keep_blocks)
   head = change.num_classes or None
   if change.num_classes is None:
-    head = _own_classes(table, shapes)
+    head = families.own_classes(config, table, shapes)
   module = family.module(config, head, **options)
   return Plan(
     located,
@@ -123,12 +125,14 @@ def fill(plan: Plan, key: Key | None, place: adapt.Place) -> Loaded:
     UserError: if a tensor is unexplained, or a value cannot be.
   """
   family, module, config = plan.family, plan.module, plan.config
-  reinit = plan.change.reinit
+  reinit, dropped = plan.change.reinit, plan.dropped
+  if plan.change.num_classes is None:  # else the head goes, its copies with it
+    dropped = [*tied(plan.weights, plan.dialect.ties(config)), *dropped]
   flat, report = adapt.adapt(
     plan.target,
     plan.weights,
     plan.table,
-    plan.dropped,
+    dropped,
     initial=_initial(family, module, config, plan.target, reinit, key),
     reinit=reinit,
     resize=_resize(family, plan.change.options),
@@ -272,12 +276,6 @@ def _resize(family: Family, options: Mapping[str, Any]) -> Rules:
 
 def _count(head: Head | int | None) -> int | None:
   return head.num_classes if isinstance(head, Head) else head
-
-
-def _own_classes(table: Mapping[str, Any], shapes: Mapping[str, Any]):
-  entry = table.get("params/head/bias")
-  found = shapes.get(entry.source) if entry else None
-  return found[0] if found else None
 
 
 def _target(family: Family, module: Any, config: Any) -> dict[str, Any]:

@@ -288,9 +288,25 @@ def test_every_setting_of_a_hugging_face_config_arrives():
     "attention_probs_dropout_prob": 0.75,
     "initializer_range": 0.125,
   }
-  want = (1, 6, 3, 2, 5, 7, 8, "relu", 0.25, 0.5, 0.75, 0.5, 0.125)
   config = bert.BertConfig.from_hf(settings)
-  assert dataclasses.astuple(config) == (*want, "cls_pooler")
+  assert dataclasses.asdict(config) == {
+    "vocab_size": 1,
+    "width": 6,
+    "depth": 3,
+    "heads": 2,
+    "mlp_width": 5,
+    "max_tokens": 7,
+    "token_types": 8,
+    "activation": "relu",
+    "norm_eps": 0.25,
+    "dropout": 0.5,
+    "attention_dropout": 0.75,
+    "head_dropout": 0.5,
+    "init_std": 0.125,
+    "pooling": "cls_pooler",
+    "task": "classification",
+    "normalize": False,
+  }
   settings["classifier_dropout"] = 0.0
   assert bert.BertConfig.from_hf(settings).head_dropout == 0.0
 

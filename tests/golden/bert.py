@@ -11,7 +11,7 @@ from golden import bert_cases, weights
 from safetensors.numpy import load_file
 
 from jft import tree
-from jft.models import bert
+from jft.models import bert, text
 from jft.pretrained import layouts
 from jft.pretrained.names import bert as names
 
@@ -115,7 +115,7 @@ def with_blocks(model, variables, inputs):
     variables,
     inputs,
     mutable="intermediates",
-    capture_intermediates=lambda module, _: isinstance(module, bert.Block),
+    capture_intermediates=lambda module, _: isinstance(module, text.Block),
   )
   blocks = kept["intermediates"].items()
   return outputs, {name: block["__call__"][0] for name, block in blocks}

@@ -13,13 +13,15 @@ DROPPED: Rules = (
     r"(.*\.)?embeddings\.(position_ids|token_type_ids)",
     "a constant that older releases of transformers saved",
   ),
-  (r"(.*\.)?cls\.predictions\..*", "the masked-word head of the pretraining"),
   (
     r"(.*\.)?cls\.seq_relationship\..*",
     "the next-sentence head of the pretraining",
   ),
 )
 """Tensors of the source that jft never needs, and why; see `dropped`."""
+
+MLM_HEAD = (r"(.*\.)?cls\.predictions\..*", "the masked-word head")
+CLASSIFIER = (r"(.*\.)?classifier\.(weight|bias)", "a classifier, no words")
 
 _ANCHOR = "embeddings.word_embeddings.weight"
 
@@ -31,6 +33,10 @@ class Config(Protocol):
   def depth(self) -> int: ...
   @property
   def pooling(self) -> str: ...
+  @property
+  def pooler(self) -> bool: ...
+  @property
+  def task(self) -> str: ...
 
 
 class Naming(NamedTuple):
@@ -98,22 +104,59 @@ def table(config: Config, names: Iterable[str] = ()) -> dict[str, Entry]:
   entries |= _norm("embeddings/norm", f"{root}embeddings.LayerNorm", naming)
   for i in range(config.depth):
     entries |= _block(f"block_{i:02d}", f"{root}encoder.layer.{i}", naming)
-  if config.pooling == "cls_pooler":
+  if config.pooler:
     entries |= _dense("pooler", f"{root}pooler.dense")
   # The head stands beside the encoder, also where both are a part of more.
-  return entries | _dense("head", f"{root.removesuffix('bert.')}classifier")
+  beside = root.removesuffix("bert.")
+  if config.task != "mlm":
+    return entries | _dense("head", f"{beside}classifier")
+  words = f"{beside}cls.predictions"
+  return (
+    entries
+    | _dense("head/dense", f"{words}.transform.dense")
+    | _norm("head/norm", f"{words}.transform.LayerNorm", naming)
+    | {"params/head/bias": Entry(f"{words}.bias")}
+  )
 
 
 def dropped(config: Config) -> Rules:
-  """Returns `DROPPED` and what the config's pooling makes useless.
+  """Returns `DROPPED`, the other tasks' heads and a pooler without use.
 
   Args:
     config: of the model.
   """
-  if config.pooling == "cls_pooler":
-    return DROPPED
-  reason = f"pooling {config.pooling!r} does without the pooler"
-  return (*DROPPED, (r"(.*\.)?pooler\.dense\.(weight|bias)", reason))
+  # A new head takes the place of the task's own, by `Dialect.head`.
+  rules = (*DROPPED, CLASSIFIER if config.task == "mlm" else MLM_HEAD)
+  if config.pooler:
+    return rules
+  what = "pooling" if config.task == "classification" else "task"
+  reason = f"{what} {getattr(config, what)!r} does without the pooler"
+  return (*rules, (r"(.*\.)?pooler\.dense\.(weight|bias)", reason))
+
+
+def check(config: Config, shapes: Iterable[str]) -> None:
+  """Says what to do where the source has no pooler.
+
+  Raises:
+    UserError: if the config asks for one.
+  """
+  if config.pooler and not any(
+    name.endswith("pooler.dense.weight") for name in shapes
+  ):
+    raise UserError(
+      "the source has no pooler, as after a training of masked words or of"
+      ' tokens; load it with pooling="mean" or "cls".'
+    )
+
+
+def ties(config: Config) -> dict[str, str]:
+  """Returns {copy: tensor that it must equal} of the masked words' head."""
+  if config.task != "mlm":
+    return {}
+  return {
+    "cls.predictions.decoder.weight": f"bert.{_ANCHOR}",
+    "cls.predictions.decoder.bias": "cls.predictions.bias",
+  }
 
 
 HF = Dialect(
@@ -121,7 +164,9 @@ HF = Dialect(
   fits=lambda shapes: any(name.endswith(_ANCHOR) for name in shapes),
   table=table,
   dropped=dropped,
-  head=r"classifier\.(weight|bias)",
+  head=r"(.*\.)?(classifier|cls\.predictions)\..*",
+  check=check,
+  ties=ties,
 )
 
 DIALECTS = (HF,)
