@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from jft.errors import UserError
 from jft.models.head import Head, make_head
+from jft.models.images import check_images
 from jft.models.inverted_residual import (
   ConvNorm,
   InvertedResidual,
@@ -22,7 +23,6 @@ from jft.models.inverted_residual import (
   Padding,
   Plan,
   check,
-  check_images,
   rounded,
 )
 from jft.typing import Array, Float, Mapping, Outputs

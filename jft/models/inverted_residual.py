@@ -213,19 +213,6 @@ def check(family: str, config: Any, stages: int) -> None:
       )
 
 
-def check_images(family: str, shape: tuple[int, ...], channels: int) -> None:
-  """Checks that a batch of images has the shape that a network reads.
-
-  Raises:
-    UserError: if it has another.
-  """
-  if len(shape) != 4 or shape[-1] != channels:
-    raise UserError(
-      f"{family} expects images of shape [b h w {channels}], got"
-      f" {list(shape)}; change the images or the config's in_channels."
-    )
-
-
 # He's, by what a convolution puts out; a depthwise kernel feeds one channel.
 _conv_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 _depthwise_init = nn.initializers.variance_scaling(2.0, "fan_in", "normal")

@@ -20,7 +20,8 @@ from jft.pretrained.names.inverted_residual import (
   timm_pieces,
   torchvision_pieces,
 )
-from jft.pretrained.names.spelling import KERAS, TORCH, TORCH_DROPPED
+from jft.pretrained.names.keras import spelling
+from jft.pretrained.names.torch import TORCH_DROPPED
 from jft.typing import Rules
 
 
@@ -34,7 +35,6 @@ class Config(Protocol):
 
 
 TIMM_NAMES = Naming(
-  TORCH,
   ConvNorm("conv_stem", "bn1"),
   ConvNorm("conv_head", "bn2"),
   "classifier",
@@ -48,7 +48,6 @@ def _torchvision_pieces(block: Block) -> Pieces:
 
 
 TORCHVISION_NAMES = Naming(
-  TORCH,
   ConvNorm("features.0.0", "features.0.1"),
   ConvNorm("features.8.0", "features.8.1"),
   "classifier.1",
@@ -68,7 +67,6 @@ def _lukemelas_pieces(block: Block) -> Pieces:
 
 
 LUKEMELAS_NAMES = Naming(
-  TORCH,
   ConvNorm("_conv_stem", "_bn0"),
   ConvNorm("_conv_head", "_bn1"),
   "_fc",
@@ -88,7 +86,6 @@ def _keras_pieces(block: Block) -> Pieces:
 
 
 KERAS_NAMES = Naming(
-  KERAS,
   ConvNorm("stem_conv", "stem_bn"),
   ConvNorm("top_conv", "top_bn"),
   "predictions",
@@ -109,7 +106,6 @@ def _hf_names(root: str) -> Naming:
     )
 
   return Naming(
-    TORCH,
     ConvNorm(f"{root}embeddings.convolution", f"{root}embeddings.batchnorm"),
     ConvNorm(f"{root}encoder.top_conv", f"{root}encoder.top_bn"),
     "classifier",
@@ -202,27 +198,27 @@ HF = Dialect(
 
 
 def _keras_table(config: Config, shapes: Shapes) -> dict[str, Entry]:
-  naming = KERAS_NAMES
-  if "block1a_dwconv/kernel" in shapes:
-    naming = naming._replace(spelling=KERAS._replace(depthwise="/kernel"))
-  return _table(naming, config)
+  return table(
+    KERAS_NAMES,
+    config.stage_sizes,
+    squeeze=not config.lite,
+    source=spelling(shapes),
+  )
 
 
-KERAS_APPLICATIONS = Dialect(
+KERAS = Dialect(
   "keras",
-  fits=lambda shapes: (
-    "stem_conv/kernel" in shapes and "block1a_project_conv/kernel" in shapes
-  ),
+  fits=lambda shapes: "block1a_se_reduce/kernel" in spelling(shapes).names,
   table=_keras_table,
   dropped=lambda config: (
     (
-      r"normalization(_\d+)?/(mean|variance|count)",
+      r"(.*/)?normalization(_\d+)?/(mean|variance|count)(:0)?",
       "the normalisation of the images, which is net.spec.mean and std",
     ),
   ),
-  head=r"predictions/(kernel|bias)",
+  head=r"(.*/)?predictions/(kernel|bias)(:0)?",
   adjust=_as_tensorflow,
   preprocessing=google_images,
 )
 
-DIALECTS = (TORCHVISION, TIMM, LUKEMELAS, HF, KERAS_APPLICATIONS)
+DIALECTS = (TORCHVISION, TIMM, LUKEMELAS, HF, KERAS)

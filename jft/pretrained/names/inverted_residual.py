@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from jft.pretrained.layouts import Entry
-from jft.pretrained.names.spelling import Spelling
+from jft.pretrained.names.keras import Spelling
+from jft.pretrained.names.torch import TORCH, Torch
 from jft.typing import Callable, Sequence
 
 
@@ -48,13 +49,11 @@ class Naming(NamedTuple):
   """How one project names such a network.
 
   Attributes:
-    spelling: of a layer's tensors.
     stem, top: before and after the blocks.
     head: the classifier.
     pieces: the names of a block.
   """
 
-  spelling: Spelling
   stem: ConvNorm
   top: ConvNorm
   head: str
@@ -62,7 +61,11 @@ class Naming(NamedTuple):
 
 
 def table(
-  naming: Naming, stage_sizes: Sequence[int], *, squeeze: bool
+  naming: Naming,
+  stage_sizes: Sequence[int],
+  *,
+  squeeze: bool,
+  source: Torch | Spelling = TORCH,
 ) -> dict[str, Entry]:
   """Returns {jft's variable name: its entry in a source}.
 
@@ -72,27 +75,27 @@ def table(
     naming: of the project.
     stage_sizes: how many blocks each stage has.
     squeeze: whether the blocks squeeze and excite.
+    source: how it spells the tensors of a layer.
   """
-  spelling = naming.spelling
 
-  def conv_norm(ours: str, theirs: ConvNorm, conv=spelling.conv):
-    return conv(f"{ours}/conv", theirs.conv, bias=False) | spelling.batch_norm(
-      f"{ours}/norm", theirs.norm
-    )
+  def conv_norm(ours: str, theirs: ConvNorm) -> dict[str, Entry]:
+    conv = source.conv(f"{ours}/conv", theirs.conv, bias=False)
+    return conv | source.norm(f"{ours}/norm", theirs.norm)
 
   entries = conv_norm("stem", naming.stem) | conv_norm("top", naming.top)
   for block in _blocks(stage_sizes):
     ours, pieces = f"block_{block.number:02d}", naming.pieces(block)
     if block.expands:
       entries |= conv_norm(f"{ours}/expand", pieces.expand)
-    entries |= conv_norm(
-      f"{ours}/depthwise", pieces.depthwise, spelling.depthwise_conv
-    )
+    mixed = pieces.depthwise
+    entries |= source.depthwise(f"{ours}/depthwise/conv", mixed.conv)
+    entries |= source.norm(f"{ours}/depthwise/norm", mixed.norm)
     if squeeze:
-      entries |= spelling.conv(f"{ours}/squeeze/reduce", pieces.squeeze)
-      entries |= spelling.conv(f"{ours}/squeeze/expand", pieces.excite)
+      at = f"{ours}/squeeze"
+      entries |= source.conv(f"{at}/reduce", pieces.squeeze, bias=True)
+      entries |= source.conv(f"{at}/expand", pieces.excite, bias=True)
     entries |= conv_norm(f"{ours}/project", pieces.project)
-  return entries | spelling.dense("head", naming.head)
+  return entries | source.dense("head", naming.head)
 
 
 def timm_pieces(block: Block) -> Pieces:

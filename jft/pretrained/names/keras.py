@@ -41,7 +41,7 @@ class Spelling:
   def conv(
     self, ours: str, theirs: str, *, bias: bool, layout: str = "same"
   ) -> dict[str, Entry]:
-    """Returns the entries of a convolution, or with its bias of a dense layer.
+    """Returns the entries of a convolution.
 
     Args:
       ours: jft's name of the module.
@@ -54,6 +54,20 @@ class Spelling:
     if bias:
       entries[f"params/{ours}/bias"] = Entry(self.of(f"{theirs}/bias"))
     return entries
+
+  def depthwise(self, ours: str, theirs: str) -> dict[str, Entry]:
+    """Returns the entry of a depthwise convolution, which has no bias.
+
+    Keras 1 and 2 call its kernel "depthwise_kernel", Keras 3 "kernel".
+    """
+    name = f"{theirs}/kernel"
+    if name not in self.names:
+      name = f"{theirs}/depthwise_kernel"
+    return {f"params/{ours}/kernel": Entry(self.of(name), "depthwise")}
+
+  def dense(self, ours: str, theirs: str) -> dict[str, Entry]:
+    """Returns the entries of a dense layer."""
+    return self.conv(ours, theirs, bias=True)
 
   def norm(self, ours: str, theirs: str) -> dict[str, Entry]:
     """Returns the entries of a BatchNormalization."""

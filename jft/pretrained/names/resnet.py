@@ -8,12 +8,12 @@ from jft.pretrained.dialect import Dialect
 from jft.pretrained.layouts import Entry
 from jft.pretrained.names import resnet_hf, resnet_keras
 from jft.pretrained.names.resnet_places import (
-  TORCH_DROPPED,
   Config,
   Place,
   places,
   torch_entries,
 )
+from jft.pretrained.names.torch import TORCH_DROPPED
 from jft.pretrained.preprocessing import Preprocessing
 from jft.typing import Mapping
 

@@ -5,12 +5,12 @@ from typing import Any
 from jft.pretrained.dialect import Dialect, Shapes
 from jft.pretrained.layouts import Entry
 from jft.pretrained.names.resnet_places import (
-  TORCH_DROPPED,
   Config,
   Place,
   places,
   torch_entries,
 )
+from jft.pretrained.names.torch import TORCH_DROPPED
 from jft.pretrained.preprocessing import Preprocessing
 
 _ANCHOR = "embedder.embedder.convolution.weight"

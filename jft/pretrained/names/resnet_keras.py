@@ -48,7 +48,7 @@ def _table(
     layout = "bgr" if place.stage < 0 else "same"
     entries |= source.conv(place.conv, conv, bias=True, layout=layout)
     entries |= source.norm(place.norm, norm)
-  return entries | source.conv("head", head, bias=True)
+  return entries | source.dense("head", head)
 
 
 def _names(place: Place) -> tuple[str, str]:

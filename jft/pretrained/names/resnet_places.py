@@ -3,15 +3,8 @@
 from typing import NamedTuple, Protocol
 
 from jft.pretrained.layouts import Entry
-from jft.typing import Iterator, Rules
-
-TORCH_DROPPED: Rules = (
-  (
-    r"(.*\.)?num_batches_tracked",
-    "a counter that PyTorch reads only when momentum is None",
-  ),
-)
-"""Tensors of PyTorch's BatchNorm that jft never needs, and why."""
+from jft.pretrained.names.torch import TORCH
+from jft.typing import Iterator
 
 
 class Config(Protocol):
@@ -90,12 +83,4 @@ def torch_entries(
     conv, norm: the source's, without ".weight".
     bias: whether the convolution has one.
   """
-  entries = {f"params/{place.conv}/kernel": Entry(f"{conv}.weight", "conv")}
-  if bias:
-    entries[f"params/{place.conv}/bias"] = Entry(f"{conv}.bias")
-  return entries | {
-    f"params/{place.norm}/scale": Entry(f"{norm}.weight"),
-    f"params/{place.norm}/bias": Entry(f"{norm}.bias"),
-    f"batch_stats/{place.norm}/mean": Entry(f"{norm}.running_mean"),
-    f"batch_stats/{place.norm}/var": Entry(f"{norm}.running_var"),
-  }
+  return TORCH.conv(place.conv, conv, bias=bias) | TORCH.norm(place.norm, norm)
