@@ -51,7 +51,7 @@ def get_config() -> ConfigDict:
         # Column of a csv or jsonl; a number where the file has no header.
         "text_column": "text",
         "text_pair_column": "",  # Second text of a pair (empty: no pairs).
-        "label_column": "label",  # Class name or index.
+        "label_column": "label",  # Class name or index, or a number.
         "header": True,  # Does the csv's first line name the columns?
         # Images: side in pixels (0: the model's own).
         "image_size": 0,
@@ -68,9 +68,14 @@ def get_config() -> ConfigDict:
         "prefetch": 2,
       },
       "task": {
-        "name": "classification",  # One label an example.
+        # "classification": one label an example. "regression": one number.
+        # "similarity": one number, of two texts that are read apart.
+        "name": "classification",
         # Share of the target that is spread over all classes.
         "label_smoothing": 0.0,
+        # (low, high) of a regression's targets, which the model then sees
+        # between 0 and 1 (empty: as they are).
+        "target_range": (),
       },
       "tune": {
         # What is trained: "full", "linear_probe", "top_blocks", "norm_only",
@@ -129,7 +134,9 @@ def get_config() -> ConfigDict:
         "batch_size": 256,  # Global; any size gives the same metrics.
       },
       "stop": {
-        # The metric that decides what is best.
+        # The metric that decides what is best: of classes "val/accuracy" or
+        # "val/loss"; of numbers "val/spearman", "val/pearson", "val/mse",
+        # "val/mae" or "val/loss".
         "metric": "val/accuracy",
         "mode": "max",  # "max" or "min".
         # Stop after so many evaluations without a better value (0: never).

@@ -1,4 +1,4 @@
-"""A run's curves over its steps: loss, accuracy and learning rates."""
+"""A run's curves over its steps: loss, main metric and learning rates."""
 
 import os
 import pathlib
@@ -12,11 +12,12 @@ from jft import atomic, pictures, writers
 from jft.pictures import LIGHT, Colors
 from jft.typing import Any, Mapping, Sequence
 
+_TITLES = ("loss", "accuracy", "f1", "spearman")
 _EVENTS = ("phase", "rollback", "resumed", "early_stop")
 
 
 def draw(workdir: str | os.PathLike[str]) -> list[pathlib.Path]:
-  """Draws `curves.png` and `confusion.png` from a run's files.
+  """Draws `curves.png`, and `confusion.png` or `scatter.png`, of a run.
 
   Args:
     workdir: holds `metrics.jsonl` and, once the run has ended, `summary.json`.
@@ -33,6 +34,7 @@ def draw(workdir: str | os.PathLike[str]) -> list[pathlib.Path]:
       writers.read_metrics(workdir), summary.get("best_step")
     ),
     "confusion.png": pictures.confusion(summary.get("report")),
+    "scatter.png": pictures.scatter(summary.get("report")),
   }
   paths = []
   for name, figure in figures.items():
@@ -47,7 +49,7 @@ def curves(
   best_step: int | None = None,
   colors: Colors = LIGHT,
 ) -> Figure | None:
-  """Returns loss, accuracy and learning rates over the steps.
+  """Returns loss, accuracy (F1, Spearman) and rates over the steps.
 
   Args:
     rows: as `writers.read_metrics` returns.
@@ -101,7 +103,7 @@ def _panels(
       ("train", colors.train, f"train/{title}"),
       ("validation", colors.val, f"val/{title}"),
     ]
-    for title in ("loss", "accuracy")
+    for title in _TITLES
   }
   wanted["learning rate"] = [
     (name.removeprefix("lr/"), colors.rates[i % len(colors.rates)], name)

@@ -17,7 +17,15 @@ from jft.parallel import data_mesh, replicate, shard_batch
 from jft.state import HasVariables
 from jft.step import make_eval_step
 from jft.tasks import Task
-from jft.typing import Any, ApplyFn, Batch, Callable, Iterable, Variables
+from jft.typing import (
+  Any,
+  ApplyFn,
+  Batch,
+  Callable,
+  Iterable,
+  Sequence,
+  Variables,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,21 +34,31 @@ class Predictions:
 
   Attributes:
     id: Int["n"] index in the source.
-    label: Int["n"], None where the batches have none.
-    logits: Float["n k"].
-    values: {"loss": Float["n"], metric: Float["n"]}.
+    label: ["n"], None where the batches have none; of tokens Int["n m"], -1
+      where nothing is asked.
+    outputs: {name: ["n ..."]} what the task keeps, such as logits.
+    values: {"loss": Float["n"], metric: Float["n"]}, none without labels.
+    weight: Float["n"] how much an example counts in the means; None: 1.
+    part: Int["n"], of a text in parts which one this is; None: all are whole.
   """
 
   id: np.ndarray
   label: np.ndarray | None
-  logits: np.ndarray
+  outputs: dict[str, np.ndarray]
   values: dict[str, np.ndarray]
+  weight: np.ndarray | None = None
+  part: np.ndarray | None = None
+
+  @property
+  def logits(self) -> np.ndarray:
+    """Float["n k"], of a task that keeps them."""
+    return self.outputs["logits"]
 
   @property
   def means(self) -> dict[str, float]:
     """The mean of every metric over all examples."""
     return {
-      name: float(np.mean(rows, dtype=np.float64))
+      name: float(np.average(rows.astype(np.float64), weights=self.weight))
       for name, rows in self.values.items()
     }
 
@@ -54,7 +72,7 @@ def evaluate(
   batches: Iterable[Batch],
   task: Task = _CLASSIFICATION,
 ) -> dict[str, float]:
-  """Returns the mean loss and metrics over all examples.
+  """Returns the loss and metrics over all examples.
 
   Compiled once for each (net, task) and shape of batch.
 
@@ -68,7 +86,12 @@ def evaluate(
     UserError: if the batches hold no example.
   """
   step = functools.partial(_step, net.apply, task)
-  return predict(step, state.variables, batches).means
+  return measure(task, predict(step, state.variables, batches))
+
+
+def measure(task: Task, seen: Predictions) -> dict[str, float]:
+  """Returns the loss and all metrics: the means, and what is none."""
+  return {**seen.means, **task.summary(seen)}
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -77,7 +100,7 @@ def _step(apply: ApplyFn, task: Task, variables: Variables, batch: Batch):
 
 
 def predict(
-  step: Callable[..., dict[str, jax.Array]],
+  step: Callable[..., dict[str, Any]],
   variables: Variables,
   batches: Iterable[Batch],
 ) -> Predictions:
@@ -85,7 +108,7 @@ def predict(
 
   Args:
     step: `jax.jit(make_eval_step(apply, task))`, or of
-      `make_predict_step(apply)` for batches without labels.
+      `make_predict_step(apply, task)` for batches without labels.
     variables: params and collections.
     batches: every example once; `mask` is 0 on padding.
 
@@ -101,11 +124,28 @@ def predict(
   rows = [_real_rows(batch, jax.device_get(out)) for batch, out in pending]
   if not rows or not sum(len(row["id"]) for row in rows):
     raise UserError("evaluation got no example: the split is empty.")
-  joined = {name: np.concatenate([r[name] for r in rows]) for name in rows[0]}
-  order = np.argsort(joined["id"], kind="stable")
-  joined = {name: x[order] for name, x in joined.items()}
+  order = np.argsort(np.concatenate([row["id"] for row in rows]), kind="stable")
+  joined: Any = jax.tree.map(lambda *parts: _join(parts)[order], *rows)
   return Predictions(
-    joined.pop("id"), joined.pop("label", None), joined.pop("logits"), joined
+    joined["id"],
+    joined.get("label"),
+    joined["outputs"],
+    joined.get("values", {}),
+    joined.get("weight"),
+    joined.get("part"),
+  )
+
+
+def _join(parts: Sequence[np.ndarray]) -> np.ndarray:
+  """Joins rows; those of tokens are filled up with -1 to the longest."""
+  longest = max(part.shape[1] for part in parts) if parts[0].ndim == 2 else 0
+  return np.concatenate(
+    [
+      np.pad(part, ((0, 0), (0, longest - part.shape[1])), constant_values=-1)
+      if part.ndim == 2 and part.shape[1] < longest
+      else part
+      for part in parts
+    ]
   )
 
 
@@ -117,8 +157,8 @@ def _place(batch: Batch, mesh: Mesh) -> Batch:
   return shard_batch(batch, mesh)
 
 
-def _real_rows(batch: Batch, out: dict[str, np.ndarray]) -> dict:
+def _real_rows(batch: Batch, out: dict[str, Any]) -> dict[str, Any]:
   keep = np.asarray(batch["mask"]) > 0
-  rows = {name: batch[name] for name in ("id", "label") if name in batch}
-  rows |= out
-  return {name: np.asarray(x)[keep] for name, x in rows.items()}
+  names = ("id", "label", "part")
+  rows = {name: batch[name] for name in names if name in batch}
+  return jax.tree.map(lambda x: np.asarray(x)[keep], {**rows, **out})

@@ -2,11 +2,8 @@
 
 import math
 
-import numpy as np
-
 from jft import curves, digests, evaluation, report, tree
-from jft.metrics import classification_report
-from jft.typing import Any, Sequence
+from jft.typing import Any
 from jft.writers import to_json, write_json
 
 # The same program on the same data: only another machine's rounding differs.
@@ -86,14 +83,6 @@ def _restore_best(session: Any, state: Any) -> Any:
   return state
 
 
-def by_class(
-  seen: evaluation.Predictions, label_names: Sequence[str]
-) -> dict[str, Any]:
-  """Precision, recall and F1 by class; see `classification_report`."""
-  label = np.asarray(seen.label)
-  return classification_report(label, seen.logits.argmax(-1), label_names)
-
-
 def _measure(session: Any, state: Any) -> tuple[dict, dict]:
   """Evaluates every held-out split once more with the restored state."""
   run, step = session.run, int(state.step)
@@ -101,8 +90,9 @@ def _measure(session: Any, state: Any) -> tuple[dict, dict]:
   details: dict[str, Any] = {}
   for split, batches in run.evals.items():
     seen = evaluation.predict(run.eval_step, state.variables, batches)
-    metrics |= {f"{split}/{name}": v for name, v in seen.means.items()}
-    details = {"split": split, **by_class(seen, run.label_names)}
+    found = evaluation.measure(run.task, seen)
+    metrics |= {f"{split}/{name}": v for name, v in found.items()}
+    details = {"split": split, **run.task.report(seen, run.label_names)}
   got = metrics[run.stop.metric]
   saved = session.checkpointer.metrics(step)[run.stop.metric]
   if not math.isclose(got, saved, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):

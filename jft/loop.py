@@ -253,10 +253,9 @@ def _evaluate_and_save(
   if cut_short and step % run.eval_every and step < run.total_steps:
     _save(session, state, record, None)
     return state, record, "interrupted"
-  means = evaluation.predict(
-    run.eval_step, state.variables, run.evals["val"]
-  ).means
-  values = {f"val/{name}": value for name, value in means.items()}
+  seen = evaluation.predict(run.eval_step, state.variables, run.evals["val"])
+  found = evaluation.measure(run.task, seen)
+  values = {f"val/{name}": value for name, value in found.items()}
   session.writer.write(step, attempt, values)
   best = stopping.update(
     record.best, values[run.stop.metric], step, run.stop.mode

@@ -33,3 +33,21 @@ def softmax_cross_entropy(
     return hard
   even = jnp.mean(logsumexp(logits, axis=-1, keepdims=True) - logits, axis=-1)
   return (1 - smoothing) * hard + smoothing * even
+
+
+def squared_error(
+  value: Float[Array, "b"], target: Float[Array, "b"]
+) -> Float[Array, "b"]:
+  """The square of the difference, in float32."""
+  return jnp.square(_difference(value, target))
+
+
+def absolute_error(
+  value: Float[Array, "b"], target: Float[Array, "b"]
+) -> Float[Array, "b"]:
+  """The size of the difference, in float32."""
+  return jnp.abs(_difference(value, target))
+
+
+def _difference(value: Array, target: Array) -> Array:
+  return value.astype(jnp.float32) - target.astype(jnp.float32)

@@ -1,5 +1,7 @@
 """Metrics: per example on the device, over a whole set on the host."""
 
+import math
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -65,3 +67,60 @@ def classification_report(
       label, predicted, labels=classes
     ).tolist(),
   }
+
+
+def entropy(counts: np.ndarray) -> float:
+  """Returns the entropy of counts or shares, in nats.
+
+  >>> round(entropy(np.array([5, 5, 0])), 4)
+  0.6931
+  """
+  shares = counts[counts > 0] / counts.sum()
+  # Plus zero: never minus zero.
+  return float(-(shares * np.log(shares)).sum()) + 0.0
+
+
+def pearson(x: np.ndarray, y: np.ndarray) -> float:
+  """Returns the linear correlation of two rows of numbers.
+
+  NaN where it is not defined: for fewer than two, or where all of one row are
+  equal.
+
+  Args:
+    x, y: Float["n"].
+
+  Source: equals `scipy.stats.pearsonr`.
+
+  >>> round(pearson(np.array([1, 2, 4]), np.array([3, 5, 9])), 6)
+  1.0
+  """
+  a, b = np.asarray(x, np.float64), np.asarray(y, np.float64)
+  if len(a) < 2 or not (np.ptp(a) > 0 and np.ptp(b) > 0):
+    return math.nan
+  a, b = a - a.mean(), b - b.mean()
+  size = np.linalg.norm(a) * np.linalg.norm(b)
+  return float(np.clip(a @ b / size, -1, 1)) if size else math.nan
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> float:
+  """Returns the correlation of the ranks; equal numbers share their mean rank.
+
+  NaN where it is not defined, and if a number is NaN.
+
+  Args:
+    x, y: Float["n"].
+
+  Source: equals `scipy.stats.spearmanr`.
+
+  >>> round(spearman(np.array([1, 2, 4]), np.array([1, 10, 100])), 6)
+  1.0
+  """
+  if np.isnan(x).any() or np.isnan(y).any():
+    return math.nan
+  return pearson(_ranks(x), _ranks(y))
+
+
+def _ranks(x: np.ndarray) -> np.ndarray:
+  _, place, count = np.unique(x, return_inverse=True, return_counts=True)
+  last = np.cumsum(count)
+  return (last - (count - 1) / 2)[place]

@@ -1,4 +1,4 @@
-"""What all pictures share, and the picture of a report's confusions.
+"""What all pictures share, and those of a report: confusions, or a scatter.
 
 matplotlib's object interface only: no pyplot, no global state, so a notebook's
 own figures and settings are left alone.
@@ -79,7 +79,9 @@ def confusion(
   Returns:
     A figure 1200 pixels wide, None for no report or too many classes.
   """
-  if not report or not 1 < len(report["classes"]) <= MOST_CLASSES:
+  if not report or "confusion" not in report:
+    return None
+  if not 1 < len(report["classes"]) <= MOST_CLASSES:
     return None
   counts = np.asarray(report["confusion"], float)
   shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -106,6 +108,38 @@ def confusion(
   bar.ax.tick_params(colors=colors.muted, labelsize=8, length=2)
   bar.set_label("share of the true class", color=colors.muted, fontsize=8)
   bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
+  return drawn
+
+
+def scatter(
+  report: Mapping[str, Any] | None, colors: Colors = LIGHT
+) -> Figure | None:
+  """Returns the predictions of a regression over their targets.
+
+  Args:
+    report: with "points", as the regression task reports.
+    colors: `LIGHT` or `DARK`.
+
+  Returns:
+    A figure 1200 pixels wide, None for another report.
+  """
+  if not report or "points" not in report:
+    return None
+  target, predicted = (
+    np.asarray(report["points"][name], float)
+    for name in ("target", "predicted")
+  )
+  drawn = figure(_WIDTH_INCHES * 0.6, colors)
+  axes = drawn.subplots()
+  axes.set_facecolor(colors.paper)
+  axes.plot(target, predicted, "o", color=colors.val, markersize=3, alpha=0.5)
+  ends = [target.min(), target.max()]
+  axes.plot(ends, ends, color=colors.muted, linewidth=1, gid="ideal")
+  axes.set_xlabel("target", color=colors.muted, fontsize=9)
+  axes.set_ylabel("predicted", color=colors.muted, fontsize=9)
+  axes.tick_params(colors=colors.muted, labelsize=8, length=0)
+  axes.grid(True, color=colors.grid, linewidth=0.8)
+  axes.spines[:].set_visible(False)
   return drawn
 
 

@@ -3,10 +3,10 @@
 import pathlib
 
 import jax
-import numpy as np
 
 from jft import data, evaluation, restored
 from jft.build.data import make_encode, read_inputs
+from jft.build.task import make_task
 from jft.step import make_predict_step
 from jft.typing import Any, Sequence
 
@@ -25,7 +25,8 @@ def predict_files(
     on_error: "error", or "skip" unreadable images.
 
   Returns:
-    ([{input, label, probability, probabilities}], [(skipped file, reason)]).
+    ([{input, ...}], [(skipped file, reason)]): of classes label, probability
+    and probabilities, of numbers value.
 
   Raises:
     UserError: for a missing run, or a file that cannot be read.
@@ -41,33 +42,11 @@ def predict_files(
     min(config.eval.batch_size, len(names)),
     make_encode(config, network.spec),
   )
+  task = make_task(config)
   seen = evaluation.predict(
-    jax.jit(make_predict_step(network.apply)),
-    state.variables,
-    batches,
+    jax.jit(make_predict_step(network.apply, task)), state.variables, batches
   )
-  rows = [
-    _row(name, probabilities, label_names)
-    for name, probabilities in zip(names, _softmax(seen.logits), strict=True)
-  ]
-  return rows, skipped
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-  shifted = np.exp(logits - logits.max(-1, keepdims=True), dtype=np.float64)
-  return shifted / shifted.sum(-1, keepdims=True)
-
-
-def _row(
-  name: str, probabilities: np.ndarray, label_names: Sequence[str]
-) -> dict[str, Any]:
-  best = int(probabilities.argmax())
-  return {
-    "input": name,
-    "label": label_names[best],
-    "probability": round(float(probabilities[best]), 6),
-    "probabilities": {
-      label: round(float(p), 6)
-      for label, p in zip(label_names, probabilities, strict=True)
-    },
-  }
+  rows = task.rows(seen.outputs, label_names)
+  return [
+    {"input": name, **row} for name, row in zip(names, rows, strict=True)
+  ], skipped

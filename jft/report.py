@@ -115,7 +115,7 @@ def _view(
     "summary": {key: summary.get(key) for key in _SUMMARY},
     "status": summary["status"],
     "metrics": metrics,
-    "headline": _headline(metrics),
+    "headline": _headline(metrics, _main(run)),
     "step": summary.get("step", max((r["step"] for r in rows), default=0)),
     "best_step": summary.get("best_step"),
     "curves": _pictures(
@@ -128,7 +128,11 @@ def _view(
       pictures.confusion(report, colors)
       for colors in (pictures.LIGHT, pictures.DARK)
     ),
-    "confused": _most_confused(report) if report else [],
+    "scatter": _pictures(
+      pictures.scatter(report, colors)
+      for colors in (pictures.LIGHT, pictures.DARK)
+    ),
+    "confused": _most_confused(report or {}),
     "events": [row for row in rows if "event" in row],
     "freeze": run.get("freeze") or [],
     "load_counts": Counter(row["status"] for row in load),
@@ -157,9 +161,16 @@ def _latest(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
   return {name: found[-1] for name, found in values.items() if found}
 
 
-def _headline(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+def _main(run: Mapping[str, Any]) -> str:
+  """Returns the metric, without its split, that decided what was best."""
+  stop = (run.get("config") or {}).get("stop") or {}
+  return str(stop.get("metric", "")).partition("/")[2]
+
+
+def _headline(metrics: Mapping[str, Any], main: str) -> dict[str, Any] | None:
   """Returns the one number to show large, None without any."""
-  for name in (*_HEADLINES, *sorted(metrics)):
+  chosen = (f"test/{main}", f"val/{main}")
+  for name in (*_HEADLINES, *chosen, *sorted(metrics)):
     if name in metrics:
       split, _, metric = name.partition("/")
       text = percent if metric == "accuracy" else number
@@ -183,10 +194,10 @@ def _most_confused(
   report: Mapping[str, Any], most: int = 12
 ) -> list[dict[str, Any]]:
   """Returns the pairs of classes with the most mistakes, most first."""
-  names = [row["name"] for row in report["classes"]]
+  names = [row["name"] for row in report.get("classes", ())]
   pairs = [
     {"true": names[i], "predicted": names[j], "examples": wrong}
-    for i, counts in enumerate(report["confusion"])
+    for i, counts in enumerate(report.get("confusion", ()))
     for j, wrong in enumerate(counts)
     if i != j and wrong
   ]

@@ -39,7 +39,7 @@ def best_model(
   facts = saved_facts(workdir)
   config = configs.from_dict(facts["config"])
   names = tuple(facts["model"]["label_names"])
-  network = load_net(config, len(names))
+  network = load_net(config, names)
   _, state = make_state(config, network, facts["resolved"]["total_steps"])
   with checkpointer(config, workdir, read_only=True) as ckpt:
     return config, network, names, ckpt.restore_best(state)

@@ -36,7 +36,8 @@ def make_train_step(
 
   Only the active leaves of `state.params` are differentiated; a BatchNorm that
   is frozen whole runs in inference mode. The loss is the mean over the examples
-  that `batch["mask"]` keeps, on all devices together.
+  that `batch["mask"]` keeps, on all devices together, each counting as much as
+  the task says.
 
   Args:
     apply: (variables, inputs, *, train, rngs, mutable, axis_name) -> (outputs,
@@ -52,7 +53,7 @@ def make_train_step(
   def step(state: TrainState, batch: Batch, *, axis_name: str | None = None):
     live, held = tree.split(state.params, active)
     fixed = tree.merge(state.frozen, held)
-    total = _all_sum(batch["mask"].sum(), axis_name)
+    total = _all_sum(task.weights(batch).sum(), axis_name)
     loss_fn = _make_loss(apply, task, live, fixed, total, axis_name)
     grads, metrics, model_state = _accumulate(
       jax.grad(loss_fn, has_aux=True),
@@ -79,24 +80,32 @@ def make_train_step(
 
 def make_eval_step(
   apply: ApplyFn, task: Task
-) -> Callable[[Variables, Batch], Metrics]:
-  """Returns step(variables, batch) -> per-example loss, metrics and outputs.
+) -> Callable[[Variables, Batch], dict[str, Any]]:
+  """Returns step(variables, batch) -> what evaluation keeps of each example.
 
-  The values of padded examples are meaningless; `batch["mask"]` marks them.
+  That is {"values": {"loss": Float["b"], metric: Float["b"]}, "weight":
+  Float["b"], "outputs": what the task keeps}. Of padded examples it means
+  nothing; their weight is 0.
   """
 
-  def step(variables: Variables, batch: Batch) -> Metrics:
+  def step(variables: Variables, batch: Batch) -> dict[str, Any]:
     outputs = apply(variables, model_inputs(batch), train=False)
-    return {**per_example(task, outputs, batch), "logits": outputs["logits"]}
+    return {
+      "values": per_example(task, outputs, batch),
+      "weight": task.weights(batch),
+      "outputs": task.kept(outputs),
+    }
 
   return step
 
 
-def make_predict_step(apply: ApplyFn) -> Callable[[Variables, Batch], Metrics]:
-  """Returns step(variables, batch) -> {"logits"}, for inputs without labels."""
+def make_predict_step(
+  apply: ApplyFn, task: Task
+) -> Callable[[Variables, Batch], dict[str, Any]]:
+  """Returns the same without what needs labels: {"outputs": ...}."""
 
-  def step(variables: Variables, batch: Batch) -> Metrics:
-    return {"logits": apply(variables, model_inputs(batch))["logits"]}
+  def step(variables: Variables, batch: Batch) -> dict[str, Any]:
+    return {"outputs": task.kept(apply(variables, model_inputs(batch)))}
 
   return step
 
@@ -131,8 +140,9 @@ def _make_loss(
         mutable=list(model_state),
         axis_name=axis_name,
       )
+    weights = task.weights(part)
     sums = {
-      name: jnp.sum(values * part["mask"]) / total
+      name: jnp.sum(values * weights) / total
       for name, values in per_example(task, outputs, part).items()
     }
     return sums["loss"], (sums, model_state)

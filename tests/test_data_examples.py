@@ -3,11 +3,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from jft.data import arrays, load_tokenizer
-from jft.data.examples import FixedExamples, TokenExamples
+from jft.data import arrays
+from jft.data.examples import FixedExamples
 from jft.errors import UserError
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d"]
 SOURCE = arrays(
   {"x": np.arange(10), "label": np.arange(10) % 3}, name="s", label_names="abc"
 )
@@ -15,12 +14,6 @@ SOURCE = arrays(
 
 def _encode(example):
   return {"x": np.full((2,), example["x"], np.float32)}
-
-
-@pytest.fixture
-def tokenizer(tmp_path):
-  (tmp_path / "vocab.txt").write_text("\n".join(["<pad>", *WORDS[1:]]))
-  return load_tokenizer(tmp_path / "vocab.txt", 6)
 
 
 @pytest.mark.parametrize("cache_mb", [0, 1])
@@ -99,28 +92,3 @@ def test_labels_of_any_source_are_checked():
     UserError, match=r"example 1 of bad has label 2.*2 classes"
   ):
     FixedExamples(source, _encode, 1).take(np.array([1]))
-
-
-def test_tokens_are_padded_with_mask_and_types(tokenizer):
-  source = arrays({"text": ["a b", "c", "a b c d a"], "label": [1, 0, 1]})
-  examples = TokenExamples(source, tokenizer)
-  assert examples.lengths.tolist() == [4, 3, 6]
-  got = examples.take(np.array([1, 0]), length=5)
-  assert got["input_ids"].tolist() == [[2, 7, 3, 0, 0], [2, 5, 6, 3, 0]]
-  assert got["attention_mask"].tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0]]
-  assert got["token_type_ids"].tolist() == [[0] * 5] * 2
-  assert got["label"].tolist() == [0, 1]
-  assert {value.dtype for value in got.values()} == {np.dtype(np.int32)}
-
-
-def test_pairs_keep_their_types_until_the_padding(tokenizer):
-  source = arrays({"text": ["a"], "text_pair": ["b"]})
-  got = TokenExamples(source, tokenizer).take(np.array([0]), length=7)
-  assert got["input_ids"].tolist() == [[2, 5, 3, 6, 3, 0, 0]]
-  assert got["token_type_ids"].tolist() == [[0, 0, 0, 1, 1, 0, 0]]
-  assert "label" not in got
-
-
-def test_a_source_without_text_is_an_error(tokenizer):
-  with pytest.raises(UserError, match=r'example 0 of s.*"text".*\'x\''):
-    TokenExamples(SOURCE, tokenizer)

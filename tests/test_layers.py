@@ -35,6 +35,7 @@ FLOORS = {
   "jft.optim": 1,
   "jft.schedules": 1,
   "jft.stopping": 1,
+  "jft.siamese": 1,
   "jft.tasks": 1,
   "jft.tuning": 1,
   # Siblings: none of the three knows another.

@@ -1,5 +1,8 @@
+import math
+
 import numpy as np
 import pytest
+import scipy.stats
 from sklearn import metrics as sk
 
 from jft import metrics
@@ -45,3 +48,30 @@ def test_report_by_hand():
 def test_lengths_must_agree():
   with pytest.raises(UserError, match="2 labels against 1 predictions"):
     metrics.classification_report(np.zeros(2), np.zeros(1), ["a"])
+
+
+def numbers(case):
+  rng = np.random.default_rng(case)
+  x = rng.normal(size=50)
+  y = x + rng.normal(size=50)
+  # Ties on both sides.
+  return (x.round(1), y.round(0)) if case % 2 else (x, y)
+
+
+@pytest.mark.parametrize("case", range(4))
+def test_correlations_are_those_of_scipy(case):
+  x, y = numbers(case)
+  assert metrics.pearson(x, y) == pytest.approx(
+    scipy.stats.pearsonr(x, y).statistic, abs=1e-12
+  )
+  assert metrics.spearman(x, y) == pytest.approx(
+    scipy.stats.spearmanr(x, y).statistic, abs=1e-12
+  )
+
+
+def test_correlations_that_are_not_defined():
+  x, one = np.arange(3.0), np.ones(3)
+  assert math.isnan(metrics.pearson(x, one))
+  assert math.isnan(metrics.spearman(one, x))
+  assert math.isnan(metrics.spearman(x[:1], x[:1]))
+  assert math.isnan(metrics.spearman(np.array([1.0, np.nan, 2.0]), x))

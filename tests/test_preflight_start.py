@@ -1,14 +1,18 @@
 import numpy as np
 import pytest
 
-from jft.preflight.start import judge
+from jft import evaluation, tasks
+from jft.preflight.start import _finite, judge
 
 EVEN = np.full(10, 100)
 
 
 def judged(loss, counts=EVEN, fresh=True):
-  logits = np.zeros((4, len(counts)), np.float32)
-  return judge(np.full(4, loss, np.float32), logits, counts, fresh=fresh)
+  known = tasks.classification().expected(
+    np.repeat(np.arange(len(counts)), counts), len(counts)
+  )
+  losses = np.full(4, loss, np.float32)
+  return judge(losses, np.ones(4, bool), known, fresh=fresh)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +49,27 @@ def test_rare_classes_lower_what_to_expect_but_even_guesses_stay_fine():
 def test_not_finite(bad):
   losses, logits = np.ones(4), np.zeros((4, 10))
   losses[1], logits[2, 3] = bad, bad
-  found = judge(losses, logits, EVEN, fresh=True)
+  seen = evaluation.Predictions(
+    np.arange(4), None, {"logits": logits}, {"loss": losses}
+  )
+  found = judge(losses, _finite(seen), None, fresh=True)
   assert (found.level, found.details["not_finite"]) == ("error", 2)
   assert found.details["loss"] is None
+
+
+def test_numbers_are_expected_as_their_mean_or_nothing():
+  task = tasks.regression(target_range=(0, 10))
+  known = task.expected(np.array([2.0, 4.0, 6.0]), 0)
+  assert known.even == pytest.approx((0.04 + 0.16 + 0.36) / 3)
+  assert known.informed == pytest.approx(0.08 / 3)
+  ok = judge(np.full(4, 0.18), np.ones(4, bool), known, fresh=True)
+  assert ok.level == "ok"
+  assert "an output of 0 has 0.187, always the mean 0.027" in ok.message
+  high = judge(np.full(4, 2.0), np.ones(4, bool), known, fresh=False)
+  assert high.level == "warning"
+  assert "another unit or range" in high.message
+
+
+def test_a_task_that_expects_nothing():
+  found = judge(np.full(4, 9.0), np.ones(4, bool), None, fresh=True)
+  assert (found.level, found.message) == ("ok", "9.000 with a new head.")

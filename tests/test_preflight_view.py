@@ -15,10 +15,13 @@ TOKENS = {
 }
 
 
+ANSWER = ("no", "yes").__getitem__
+
+
 def token_view(batch, **options):
   (found,) = view.check(
     batch,
-    ("no", "yes"),
+    ANSWER,
     lambda i: f"train[{i}]",
     spec=types.SimpleNamespace(),
     token=WORDS.__getitem__,
@@ -46,6 +49,22 @@ def test_tokens_as_the_model_reads_them():
   ]
 
 
+def test_texts_that_are_read_apart():
+  pair = {
+    "input_ids": np.array([[[1, 3, 2, 0], [1, 5, 4, 2]]]),
+    "attention_mask": np.array([[[1, 1, 1, 0], [1, 1, 1, 1]]]),
+    "token_type_ids": np.zeros((1, 2, 4), int),
+    "label": np.array([1]),
+    "id": np.array([4]),
+  }
+  assert token_view(pair).message.splitlines()[1:] == [
+    "train[4] -> yes",
+    "  read      3  [CLS] good [SEP]",
+    "  hidden    1  [PAD]",
+    "  read      4  [CLS] bad film [SEP]",
+  ]
+
+
 def test_a_long_text_is_cut_in_the_middle():
   long = {
     "input_ids": np.array([[1] + [3] * 98 + [2]]),
@@ -67,7 +86,7 @@ def images(pixels, mean=(0.5,), std=(0.5,)):
     "id": np.arange(len(pixels)),
   }
   (found,) = view.check(
-    batch, ("no", "yes"), str, spec=types.SimpleNamespace(mean=mean, std=std)
+    batch, ANSWER, str, spec=types.SimpleNamespace(mean=mean, std=std)
   )
   return found
 

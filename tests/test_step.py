@@ -176,8 +176,8 @@ def test_a_new_state_owns_each_buffer_once():
 
 def test_eval_step_gives_a_row_an_example():
   out = jax.jit(make_eval_step(NET.apply, TASK))(NET.variables, small.batch())
-  assert {name: x.shape for name, x in out.items()} == {
-    "loss": (16,),
-    "accuracy": (16,),
-    "logits": (16, 3),
+  assert jax.tree.map(lambda x: x.shape, out) == {
+    "values": {"loss": (16,), "accuracy": (16,)},
+    "weight": (16,),
+    "outputs": {"logits": (16, 3)},
   }

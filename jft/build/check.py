@@ -7,16 +7,16 @@ import jax
 
 from jft.config import flatten
 from jft.errors import UserError, did_you_mean
+from jft.tasks import BETTER
 from jft.typing import Any
 
 # No kernels that add up in a changing order, no choice of kernels by timing.
 DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
-BETTER = {"val/accuracy": "max", "val/loss": "min"}
 CHOICES = {
   "model.dtype": ("float32", "bfloat16"),
   "model.pooling": ("", "cls_pooler", "cls", "mean"),
   "data.on_error": ("error", "skip"),
-  "task.name": ("classification",),
+  "task.name": tuple(BETTER),
   "tune.preset": (
     "",
     "full",
@@ -30,7 +30,6 @@ CHOICES = {
   "train.parallel": ("pmap", "jit"),
   "train.preflight": ("refuse", "warn", "off"),
   "stop.mode": ("max", "min"),
-  "stop.metric": tuple(BETTER),
 }
 POSITIVE = (
   "optim.lr",
@@ -84,7 +83,8 @@ def check(config: Any) -> None:
   _check_data(config.data)
   _check_tune(config.tune)
   _check_optim(config.optim)
-  _check_stop(config.stop)
+  _check_task(config)
+  _check_stop(config)
   _one_of(config.train, "train", "epochs", "steps", needed=True)
   _one_of(config.eval, "eval", "every_epochs", "every_steps", needed=False)
   _check_batch(config.train)
@@ -219,11 +219,46 @@ def _check_optim(optim: Any) -> None:
     )
 
 
-def _check_stop(stop: Any) -> None:
-  if stop.mode != BETTER[stop.metric]:
+def _check_task(config: Any) -> None:
+  task, data = config.task, config.data
+  if task.name == "similarity" and not data.text_pair_column:
+    raise UserError(
+      "task.name='similarity' compares two texts: give data.text_pair_column."
+    )
+  if task.name == "similarity" and config.tune.head_first:
+    raise UserError(
+      "tune.head_first: task.name='similarity' has no head; set it to 0."
+    )
+  numbers = task.name in ("regression", "similarity")
+  given = task.target_range
+  if given and not (
+    len(given) == 2
+    and all(isinstance(x, int | float) for x in given)
+    and given[0] < given[1]
+  ):
+    raise UserError(f"task.target_range={given}: expected (low, high).")
+  if given and not numbers:
+    raise UserError(
+      f"task.target_range={given} is of numbers; task.name={task.name!r} has"
+      " none."
+    )
+  if numbers and task.label_smoothing:
+    raise UserError(
+      f"task.label_smoothing is of classes; task.name={task.name!r} has none."
+    )
+
+
+def _check_stop(config: Any) -> None:
+  stop, better = config.stop, BETTER[config.task.name]
+  if stop.metric not in better:
+    raise UserError(
+      f"stop.metric={stop.metric!r}: choose one of {', '.join(better)}."
+      + did_you_mean(stop.metric, better)
+    )
+  if stop.mode != better[stop.metric]:
     raise UserError(
       f"stop.mode={stop.mode!r}: of stop.metric={stop.metric!r} the"
-      f" {BETTER[stop.metric]} is best; set stop.mode={BETTER[stop.metric]!r}."
+      f" {better[stop.metric]} is best; set stop.mode={better[stop.metric]!r}."
     )
 
 

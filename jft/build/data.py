@@ -4,11 +4,15 @@ import dataclasses
 import os
 import pathlib
 import re
+import types
 
 import jax
+import numpy as np
 
 from jft import data
+from jft.build.task import label_kind, reads
 from jft.data import EvalBatches, Source, TrainBatches
+from jft.data.source import where
 from jft.errors import UserError, did_you_mean
 from jft.spec import Spec
 from jft.typing import Any, Callable, Mapping, Sequence
@@ -61,15 +65,15 @@ def make_sources(config: Any) -> dict[str, Source]:
   Raises:
     UserError: for a source that is missing, empty, or of other classes.
   """
-  c = config.data
-  whole = open_source(c.train, c, tuple(c.label_names) or None)
+  c, kind = config.data, label_kind(config)
+  whole = open_source(c.train, c, tuple(c.label_names) or None, kind)
   names = whole.label_names
-  if not names:
+  if not names and kind != "number":
     raise UserError(
       f"{whole.name} does not say its classes; give data.label_names."
     )
   given = {
-    ours: open_source(c[key], c, names)
+    ours: open_source(c[key], c, names, kind)
     for ours, key in (("val", "validation"), ("test", "test"))
     if c[key]
   }
@@ -86,8 +90,12 @@ def make_sources(config: Any) -> dict[str, Source]:
     sources["test"] = given["test"]
   if c.train_examples:
     sources["train"] = data.take(
-      sources["train"], c.train_examples, config.seed
+      sources["train"],
+      c.train_examples,
+      config.seed,
+      stratify=kind == "class",
     )
+  _check_range(config.task.target_range, sources)
   return sources
 
 
@@ -148,11 +156,32 @@ def make_encode(config: Any, spec: Spec) -> Callable | data.Tokenizer:
       f"{spec.source!r} has no tokenizer.json or vocab.txt beside its weights;"
       " put the model's own there."
     )
-  return data.load_tokenizer(spec.tokenizer, max_length=c.max_length)
+  return data.load_tokenizer(
+    spec.tokenizer, max_length=c.max_length, reads=reads(config)
+  )
+
+
+def _check_range(given: Any, sources: Mapping[str, Source]) -> None:
+  """A target beyond its range is a mistake in the data or in the range."""
+  if not given:
+    return
+  for source in sources.values():
+    targets = data.labels_of(source)
+    outside = np.flatnonzero((targets < given[0]) | (targets > given[1]))
+    if len(outside):
+      i = int(outside[0])
+      raise UserError(
+        f"{where(source, i)} has the target {targets[i]:g}, outside"
+        f" task.target_range={tuple(given)} ({len(outside):,} of"
+        f" {len(targets):,} are)."
+      )
 
 
 def open_source(
-  text: str, c: Any, label_names: tuple[str, ...] | None
+  text: str,
+  c: Any,
+  label_names: tuple[str, ...] | None,
+  label_kind: str = "class",
 ) -> Source:
   """Opens what a string such as "csv:$DIR/train.tsv" names.
 
@@ -160,6 +189,7 @@ def open_source(
     text: "KIND:REST", $VARIABLES expanded.
     c: the config's section "data", for columns and policies.
     label_names: the classes in index order, or None to take the source's.
+    label_kind: what the task reads, "class" or "number".
   """
   expanded = os.path.expandvars(text)
   if missing := re.findall(r"\$\{?(\w+)", expanded):
@@ -174,7 +204,13 @@ def open_source(
       f" {', '.join(f'{known}:...' for known in KINDS)}."
       + did_you_mean(kind, KINDS)
     )
-  return _OPENERS[kind](rest, c, label_names)
+  readers = _READERS[label_kind]
+  if kind not in readers:
+    raise UserError(
+      f"data source {text!r} gives classes; this task reads {label_kind}s from"
+      f" {', '.join(f'{known}:...' for known in readers)}."
+    )
+  return readers[kind](rest, c, label_names)
 
 
 def read_inputs(
@@ -193,8 +229,7 @@ def read_inputs(
     where every file was skipped.
   """
   if kind == "text":
-    texts = [text for path in files for text in _texts(path, config.data)]
-    return texts, data.arrays({"text": texts}, name="inputs"), []
+    return *_texts(files, config.data), []
   reasons = {path: data.verify_image(pathlib.Path(path)) for path in files}
   bad = [(path, reason) for path, reason in reasons.items() if reason]
   if bad and on_error == "error":
@@ -206,20 +241,35 @@ def read_inputs(
   return good, data.image_files(good) if good else None, bad
 
 
-def _texts(path: str, c: Any) -> list[str]:
+def _texts(files: Sequence[str], c: Any) -> tuple[list[str], Source]:
+  """Returns the texts' names, pairs joined by a tab, and their source."""
+  keys = ("text", "text_pair") if c.text_pair_column else ("text",)
+  rows = [row for path in files for row in _rows(path, c)]
+  columns = {key: [row[key] for row in rows] for key in keys}
+  names = ["\t".join(texts) for texts in zip(*columns.values(), strict=True)]
+  return names, data.arrays(columns, name="inputs")
+
+
+def _rows(path: str, c: Any) -> list[dict[str, str]]:
   suffix = os.path.splitext(path)[1]
   if suffix in (".csv", ".tsv", ".jsonl"):
-    options = {"text": _column(c.text_column), "label": None}
+    options = {**_columns(c), "label": None}
     if suffix == ".jsonl":
       source = data.jsonl(path, **options)
     else:
       source = data.csv(path, header=c.header, **options)
-    return [source[i]["text"] for i in range(len(source))]
+    return [source[i] for i in range(len(source))]
+  if c.text_pair_column:
+    raise UserError(
+      f"{path}: this run reads pairs of texts; give a .csv, .tsv or .jsonl with"
+      f" the columns {c.text_column!r} and {c.text_pair_column!r}."
+    )
   try:
     with open(path, encoding="utf-8") as file:
-      return [line for line in file.read().splitlines() if line.strip()]
+      lines = file.read().splitlines()
   except (OSError, UnicodeDecodeError) as error:
     raise UserError(f"{path} is no readable UTF-8 text: {error}.") from error
+  return [{"text": line} for line in lines if line.strip()]
 
 
 def _sklearn(rest: str, c: Any, names: Any) -> Source:
@@ -264,15 +314,35 @@ def _columns(c: Any) -> dict[str, Any]:
   }
 
 
+def _csv_numbers(rest: str, c: Any, names: Any) -> Source:
+  return data.csv(rest, **_columns(c), header=c.header, label_kind="number")
+
+
+def _jsonl_numbers(rest: str, c: Any, names: Any) -> Source:
+  return data.jsonl(rest, **_columns(c), label_kind="number")
+
+
 def _column(name: str) -> str | int | None:
   return int(name) if name.isdecimal() else name or None
 
 
-_OPENERS: Mapping[str, Callable[..., Source]] = {
-  "sklearn": _sklearn,
-  "tfds": _tfds,
-  "idx": _idx,
-  "folder": _folder,
-  "csv": _csv,
-  "jsonl": _jsonl,
-}
+_READERS: Mapping[str, Mapping[str, Callable[..., Source]]] = (
+  types.MappingProxyType(
+    {
+      "class": types.MappingProxyType(
+        {
+          "sklearn": _sklearn,
+          "tfds": _tfds,
+          "idx": _idx,
+          "folder": _folder,
+          "csv": _csv,
+          "jsonl": _jsonl,
+        }
+      ),
+      "number": types.MappingProxyType(
+        {"csv": _csv_numbers, "jsonl": _jsonl_numbers}
+      ),
+    }
+  )
+)
+"""{kind of label: {kind of source: opener}}."""

@@ -13,6 +13,7 @@ import optax
 from jft import net, parallel, rng, tasks, tree
 from jft.build.check import check
 from jft.build.data import Splits, make_sources, make_splits
+from jft.build.task import fitted, make_task, outputs
 from jft.build.tuning import Tuning, make_tuning
 from jft.guard import Guard
 from jft.net import Net
@@ -21,7 +22,7 @@ from jft.state import TrainState
 from jft.step import make_eval_step, make_train_step
 from jft.tuning import freeze
 from jft.tuning.unfreeze import phase_at
-from jft.typing import Any, Batch, Callable, Mapping
+from jft.typing import Any, Batch, Callable, Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,10 +103,14 @@ class Run:
       f"model  {spec.source or 'random weights'}"
       f" ({spec.preset or spec.family}, {model['params']:,} parameters;"
       f" tensors: {counts})",
-      f"data   {sizes}; {len(self.label_names)} classes",
+      f"data   {sizes}; {self._answers()}",
       freeze.format_table(rows),
       *(["trained:", *phases] if len(phases) > 1 else []),
     ]
+
+  def _answers(self) -> str:
+    names = self.label_names
+    return f"{len(names)} classes" if names else f"{self.task.name}, numbers"
 
   def step_at(self, step: int) -> Mapped:
     """The compiled step for the update after `step` completed ones."""
@@ -134,12 +139,12 @@ def build(config: Any) -> Run:
   """
   check(config)
   sources = make_sources(config)
-  network = load_net(config, len(sources["train"].label_names or ()))
+  network = load_net(config, sources["train"].label_names or ())
   splits = make_splits(config, sources, network.spec)
   per_epoch = splits.train.num_examples / config.train.batch_size
   total = total_steps(config, splits.train.num_examples)
   tuning, state = make_state(config, network, total)
-  task = tasks.classification(label_smoothing=config.task.label_smoothing)
+  task = make_task(config)
   make_step = functools.partial(_step, config, network, task, tuning)
   every = config.eval.every_steps or round(
     (config.eval.every_epochs or 1.0) * per_epoch
@@ -192,9 +197,9 @@ def total_steps(config: Any, train_examples: int) -> int:
   return config.train.steps or max(1, round(config.train.epochs * per_epoch))
 
 
-def load_net(config: Any, num_classes: int) -> Net:
-  """Loads the config's model with a head for the data's classes."""
-  model = config.model
+def load_net(config: Any, label_names: Sequence[str]) -> Net:
+  """Loads the config's model with the head that the task needs."""
+  model, num_classes = config.model, outputs(config, label_names)
   # Two names: a new head must not be the very head that a shipped backbone was
   # pretrained with from scratch under the same seed.
   tuned = model.source and model.pretrained
@@ -203,8 +208,11 @@ def load_net(config: Any, num_classes: int) -> Net:
   if model.pooling:
     options["pooling"] = model.pooling
   if not model.source:
-    return net.init(model.arch, num_classes=num_classes, key=key, **options)
-  return net.load_pretrained(
+    return fitted(
+      config,
+      net.init(model.arch, num_classes=num_classes, key=key, **options),
+    )
+  network = net.load_pretrained(
     model.source,
     arch=model.arch or None,
     num_classes=num_classes,
@@ -212,6 +220,7 @@ def load_net(config: Any, num_classes: int) -> Net:
     pretrained=model.pretrained,
     **options,
   )
+  return fitted(config, network)
 
 
 def _step(

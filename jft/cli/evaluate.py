@@ -6,7 +6,7 @@ import json
 HELP = "evaluate a run's best checkpoint"
 DESCRIPTION = """\
 Restore a run's best checkpoint and evaluate it, every example once: the
-metrics, and precision, recall and F1 by class.
+metrics, and of classes precision, recall and F1 of each.
 """
 
 
@@ -36,7 +36,6 @@ def _evaluate(workdir, args: argparse.Namespace) -> int:
   from jft import evaluation, restored
   from jft.cli import flags
   from jft.errors import UserError
-  from jft.finish import by_class
   from jft.writers import to_json
 
   flags.of_run(workdir)
@@ -53,21 +52,24 @@ def _evaluate(workdir, args: argparse.Namespace) -> int:
     "split": split,
     "step": int(state.step),
     "examples": len(seen.id),
-    "metrics": seen.means,
-    **by_class(seen, found.label_names),
+    "metrics": evaluation.measure(found.task, seen),
+    **found.task.report(seen, found.label_names),
   }
   print(json.dumps(to_json(result)) if args.json else _table(result))
   return 0
 
 
 def _table(result: dict) -> str:
-  width = max(len(row["name"]) for row in result["classes"])
   lines = [
     f"{result['split']}: {result['examples']} examples, step {result['step']}",
     *(f"  {name} {value:.4f}" for name, value in result["metrics"].items()),
-    f"  macro F1 {result['macro_f1']:.4f}",
-    f"{'class':<{width}}  precision  recall     F1  support",
   ]
+  if "macro_f1" in result:
+    lines.append(f"  macro F1 {result['macro_f1']:.4f}")
+  if "classes" not in result:
+    return "\n".join(lines)
+  width = max(len(row["name"]) for row in result["classes"])
+  lines.append(f"{'class':<{width}}  precision  recall     F1  support")
   lines += [
     f"{row['name']:<{width}}  {row['precision']:>9.4f}  {row['recall']:>6.4f}"
     f" {row['f1']:>6.4f}  {row['support']:>7}"

@@ -1,4 +1,4 @@
-"""`jft predict`: files in, a label and its probability out."""
+"""`jft predict`: files in, an answer for each input out."""
 
 import argparse
 import csv
@@ -14,8 +14,8 @@ _FORMULAS = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 DESCRIPTION = """\
 Predict files with a run's best checkpoint. An image model reads images; a text
 model reads .txt (one text a line), .csv, .tsv and .jsonl (the text column of
-the run's config). Each input gets its label, that label's probability and the
-probabilities of all classes.
+the run's config, both of a pair). Of classes each input gets its label, that
+label's probability and the probabilities of all; of numbers its value.
 """
 
 
@@ -79,7 +79,9 @@ def run(
 
 
 def _line(row: dict[str, Any]) -> str:
-  return f"{row['input']}\t{row['label']}\t{row['probability']:.4f}"
+  if "label" in row:
+    return f"{row['input']}\t{row['label']}\t{row['probability']:.4f}"
+  return f"{row['input']}\t{row['value']:.4f}"
 
 
 def _jsonl(rows: list[dict[str, Any]]) -> str:
@@ -91,18 +93,21 @@ def _csv(rows: list[dict[str, Any]]) -> str:
   # All texts are quoted: where a spreadsheet splits at ";", the rest of an
   # unquoted text after one would be a cell of its own, and so a formula.
   writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC)
-  names = map(_harmless, rows[0]["probabilities"] if rows else [])
-  writer.writerow(["input", "label", "probability", *names])
+  names = ["input", "label", "probability"]
+  if rows:
+    names = [_harmless(name) for name, _ in _cells(rows[0])]
+  writer.writerow(names)
   for row in rows:
-    writer.writerow(
-      [
-        _harmless(row["input"]),
-        _harmless(row["label"]),
-        row["probability"],
-        *row["probabilities"].values(),
-      ]
-    )
+    cells = [cell for _, cell in _cells(row)]
+    writer.writerow([_harmless(x) if isinstance(x, str) else x for x in cells])
   return out.getvalue()
+
+
+def _cells(row: dict[str, Any]) -> list[tuple[str, Any]]:
+  """Returns (column, cell), with a column for each class's probability."""
+  plain = [(key, x) for key, x in row.items() if key != "probabilities"]
+  # No dict: a class may be called as another column is.
+  return [*plain, *row.get("probabilities", {}).items()]
 
 
 def _harmless(text: str) -> str:

@@ -25,6 +25,7 @@ from jft.data.buckets import buckets
 from jft.data.decode import verify as verify_image
 from jft.data.hashing import Digests, digests, fingerprint
 from jft.data.images import make_image_encode, to_float
+from jft.data.labels import labels_of
 from jft.data.loader import EvalBatches, TrainBatches, batches, eval_batches
 from jft.data.order import index_at
 from jft.data.source import Source, subset, take
@@ -57,6 +58,7 @@ __all__ = [
   "image_folder",
   "index_at",
   "jsonl",
+  "labels_of",
   "load_tokenizer",
   "make_image_encode",
   "split",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from jft.data.labels import kind_of
 from jft.data.source import Source
 
 
@@ -74,7 +75,8 @@ class Digests:
   Attributes:
     index: Int64[b] the examples, rising.
     rows: UInt8[b 32] their hashes.
-    labels: Int64[b], or None where they have none.
+    labels: Int64[b], Float64[b] where they are numbers, or None where they
+      have none; of tags a hash.
     examples: how many the source has.
   """
 
@@ -123,12 +125,23 @@ def _mean_bytes(source: Source) -> float:
 
 
 def _labels(source: Source, index: np.ndarray) -> np.ndarray | None:
+  kind = kind_of(source)
+  dtype = np.float64 if kind == "number" else np.int64
   known = getattr(source, "labels", None)
-  if known is not None:
-    return np.asarray(known)[index].astype(np.int64)
-  if source[int(index[0])].get("label") is None:
-    return None
-  return np.array([source[int(i)]["label"] for i in index], np.int64)
+  if known is None:
+    if source[int(index[0])].get("label") is None:
+      return None
+    picked = [source[int(i)]["label"] for i in index]
+  else:
+    picked = np.asarray(known)[index]
+  if kind == "tags":
+    picked = [_short_hash(tags) for tags in picked]
+  return np.array(picked).astype(dtype)
+
+
+def _short_hash(tags: Any) -> int:
+  hashed = digest({"tags": np.asarray(tags, np.int32)})
+  return int.from_bytes(hashed[:7], "big")
 
 
 def fingerprint(source: Source, found: Digests | None = None) -> str:

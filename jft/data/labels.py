@@ -1,4 +1,4 @@
-"""Labels: class names to ids, and ids checked against the classes."""
+"""Labels: class names to ids, numbers, and both checked against the source."""
 
 import re
 from collections.abc import Sequence
@@ -7,6 +7,43 @@ from typing import Any
 import numpy as np
 
 from jft.errors import UserError, did_you_mean
+
+KINDS = ("class", "number", "tags")
+"""What a source's labels are: a class, a number, or a tag for each word."""
+
+
+def kind_of(source: Any) -> str:
+  """Returns the kind of a source's labels; classes where it does not say."""
+  return getattr(source, "label_kind", "class")
+
+
+def checked(label: Any, index: int, source: Any) -> np.ndarray:
+  """Returns an example's label as an array, if it is one of its kind.
+
+  Raises:
+    UserError: naming the example and its label.
+  """
+  if kind_of(source) == "number":
+    return np.asarray(check_number(label, index, source), np.float32)
+  return np.asarray(check_label(label, index, source), np.int32)
+
+
+def check_number(label: Any, index: int, source: Any) -> float:
+  """Returns the label as a float, if it is one finite number.
+
+  Raises:
+    UserError: naming the example and its label.
+  """
+  where = f"example {index} of {source.name}"
+  if label is None:
+    raise UserError(
+      f'{where} has no "label"; training needs one in every example.'
+    )
+  if np.ndim(label) or np.asarray(label).dtype.kind not in "iuf":
+    raise UserError(f"{where}: a target is one number, got {label!r}.")
+  if not np.isfinite(label):
+    raise UserError(f"{where}: a target must be finite, got {label!r}.")
+  return float(label)
 
 
 def labels_of(source: Any) -> np.ndarray:
@@ -95,6 +132,36 @@ def encode_labels(
   return np.array([ids[value] for value in values], np.int32), names
 
 
+def parse_numbers(
+  values: Sequence[str], lines: Sequence[int], path: str
+) -> np.ndarray:
+  """Turns a file's label column into numbers.
+
+  Args:
+    values: the column, as text.
+    lines: each value's line in the file, for messages.
+    path: the file, for messages.
+
+  Returns:
+    Float64[n].
+
+  Raises:
+    UserError: for what is no finite number, with its file and line.
+  """
+  numbers = []
+  for value, line in zip(values, lines, strict=True):
+    try:
+      number = float(value)
+    except ValueError:
+      raise UserError(
+        f"{path}:{line}: the target {value[:40]!r} is no number."
+      ) from None
+    if not np.isfinite(number):
+      raise UserError(f"{path}:{line}: the target {value!r} is not finite.")
+    numbers.append(number)
+  return np.array(numbers, np.float64)
+
+
 def _reject_numbers(distinct: list[str], integers: bool, path: str) -> None:
   """Real numbers are targets of a regression, not a thousand classes."""
   try:
@@ -104,5 +171,6 @@ def _reject_numbers(distinct: list[str], integers: bool, path: str) -> None:
   if not integers:
     raise UserError(
       f"{path}: the labels are real numbers ({numbers[0]:g}, ...); this reads"
-      " classes: give a column of integers or names."
+      " classes: give a column of integers or names, or set"
+      " task.name='regression'."
     )

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from jft.data.buckets import bucket_of, buckets
-from jft.data.examples import Encode, FixedExamples, Map, TokenExamples
+from jft.data.examples import Encode, FixedExamples, Map
 from jft.data.order import BucketedOrder, ShuffledOrder
 from jft.data.prefetch import prefetch
 from jft.data.source import Source
 from jft.data.text import Tokenizer
+from jft.data.tokens import TokenExamples
 from jft.errors import UserError
 from jft.typing import Batch
 

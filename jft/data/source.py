@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from jft.data.labels import labels_of
+from jft.data.labels import kind_of, labels_of
 from jft.data.order import index_at
 from jft.errors import UserError
 
@@ -19,6 +19,7 @@ class Source(Protocol):
   nobody decodes an image to learn its class), `content(i) -> bytes` (what
   `split` and `fingerprint` hash in place of the decoded example) and `digests`
   (UInt8[n 32], those hashes). `files` names each example in messages.
+  `label_kind` says what a label is, a "class" if it is not there.
   """
 
   @property
@@ -45,6 +46,10 @@ class Subset:
   @property
   def label_names(self) -> tuple[str, ...] | None:
     return self.source.label_names
+
+  @property
+  def label_kind(self) -> str:
+    return kind_of(self.source)
 
   @property
   def labels(self) -> np.ndarray | None:

@@ -5,12 +5,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tokenizers
 
 from jft.errors import UserError
+
+Reads = Literal["text", "apart"]
 
 # Characters; the longest word that WordPiece reads has 100.
 _MARGIN = 256
@@ -28,6 +30,9 @@ class Tokenizer:
   pad_id: int
   sha256: str
   """Of the file that it was read from, for `run.json`."""
+  reads: Reads = "text"
+  """"text": one text or a pair, in one row; "apart": each text of a pair in a
+  row of its own."""
 
   def encode_batch(
     self, texts: Sequence[str], pairs: Sequence[str] | None = None
@@ -65,7 +70,11 @@ class Tokenizer:
     return text[: kept + _MARGIN]
 
 
-def load_tokenizer(path: str | Path, max_length: int) -> Tokenizer:
+def load_tokenizer(
+  path: str | Path,
+  max_length: int,
+  reads: Reads = "text",
+) -> Tokenizer:
   """Loads a tokenizer from a model's folder or from its file.
 
   Reads `tokenizer.json`, or a BERT `vocab.txt` with `do_lower_case` from the
@@ -75,6 +84,7 @@ def load_tokenizer(path: str | Path, max_length: int) -> Tokenizer:
   Args:
     path: the folder or the file.
     max_length: tokens of an example at most, special tokens included.
+    reads: how examples are read; see `Tokenizer`.
 
   Raises:
     UserError: if neither file is there or it cannot be read, or the model
@@ -103,7 +113,7 @@ def load_tokenizer(path: str | Path, max_length: int) -> Tokenizer:
   except BaseException as error:  # Rust raises bare Exceptions, and panics.
     raise UserError(f"{file}: not a tokenizer: {error}.") from error
   sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-  return Tokenizer(encoder, max_length, pad_id, sha256)
+  return Tokenizer(encoder, max_length, pad_id, sha256, reads)
 
 
 def _find(path: Path) -> Path:

@@ -74,7 +74,7 @@ def inspect_config(config: Any) -> Inspection:
 
   check(config)
   sources = make_sources(config)
-  network = load_net(config, len(sources["train"].label_names or ()))
+  network = load_net(config, sources["train"].label_names or ())
   total = total_steps(config, len(sources["train"]))
   return _inspect(
     network,

@@ -43,16 +43,6 @@ def check(
   ]
 
 
-def entropy(counts: np.ndarray) -> float:
-  """Returns the entropy of class counts, in nats.
-
-  >>> float(round(entropy(np.array([5, 5, 0])), 4))
-  0.6931
-  """
-  shares = counts[counts > 0] / counts.sum()
-  return float(-(shares * np.log(shares)).sum())
-
-
 def _outside(labels: Mapping[str, np.ndarray], k: int) -> list[Finding]:
   found = []
   for split, values in labels.items():

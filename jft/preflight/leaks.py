@@ -4,7 +4,8 @@ import numpy as np
 
 from jft.data.duplicates import groups, matches
 from jft.data.hashing import Digests
-from jft.preflight.finding import SHOWN, Finding, percent
+from jft.data.labels import kind_of
+from jft.preflight.finding import SHOWN, Finding, Level, percent
 from jft.preflight.shown import show
 from jft.typing import Any, Mapping
 
@@ -108,30 +109,45 @@ def _conflicts(
   torn = [group for group in equal if len(np.unique(labels[group])) > 1]
   if not torn:
     return []
-  names = source.label_names
   lines = []
   for group in torn[:SHOWN]:
     other = group[labels[group] != labels[group[0]]][0]
     lines.append(
       " = ".join(
-        f"{show(source, int(index[i]))}"
-        f" ({names[labels[i]] if names else labels[i]})"
+        f"{show(source, int(index[i]))}{_told(source, labels[i])}"
         for i in (group[0], other)
       )
     )
   return [
     Finding(
       "conflicts",
-      "warning",
-      f"inputs that have more than one label: {len(torn):,}, in"
-      f" {sum(map(len, torn)):,} training examples. No model can learn both:"
-      " keep the right one.\n" + "\n".join(lines),
+      *_verdict(kind_of(source), len(torn), sum(map(len, torn)), lines),
       {
         "inputs": len(torn),
         "examples": [index[group].tolist() for group in torn[:100]],
       },
     )
   ]
+
+
+def _verdict(
+  kind: str, inputs: int, examples: int, lines: list[str]
+) -> tuple[Level, str]:
+  told = f"inputs that have more than one label: {inputs:,}, in {examples:,}"
+  told += " training examples."
+  listed = "\n" + "\n".join(lines)
+  if kind == "number":
+    return "note", f"{told} The best answer is their mean.{listed}"
+  advice = "No model can learn both: keep the right one."
+  return "warning", f"{told} {advice}{listed}"
+
+
+def _told(source: Any, label: Any) -> str:
+  """A class by its name, a number; nothing of tags, which are a row each."""
+  kind, names = kind_of(source), source.label_names
+  if kind == "tags":
+    return ""
+  return f" ({names[label] if names and kind == 'class' else label})"
 
 
 def _sampled(digests: Mapping[str, Digests]) -> str:

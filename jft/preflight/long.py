@@ -88,7 +88,7 @@ def _view(run: Run, batch: Batch) -> list[Finding]:
   source, tokenizer = run.splits.train.source, run.splits.tokenizer
   return view.check(
     batch,
-    run.label_names,
+    lambda label: run.task.answer(label, run.label_names),
     lambda i: show(source, i),
     spec=run.net.spec,
     token=tokenizer.encoder.id_to_token if tokenizer else None,

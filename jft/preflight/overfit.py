@@ -9,7 +9,6 @@ import numpy as np
 from jft.build import Run
 from jft.preflight.finding import Finding
 from jft.preflight.gradient import own
-from jft.tasks import Task
 from jft.tuning.freeze import HEAD
 from jft.typing import Batch
 
@@ -26,36 +25,18 @@ def check(run: Run, batch: Batch, steps: int = STEPS) -> list[Finding]:
     batch: from `run.splits.train`, used again and again.
     steps: updates at most; fewer where the batch is learnt before.
   """
-  least = floor(run.task, batch["label"], len(run.label_names))
+  least = run.task.least_loss(len(run.label_names))
   losses, accuracies = train(run, batch, steps, least)
   return [judge(losses, accuracies, least, probe=_is_probe(run))]
-
-
-def floor(task: Task, label: np.ndarray, k: int) -> float:
-  """Returns the least mean loss there is: above 0 with label smoothing.
-
-  >>> from jft import tasks
-  >>> label = np.array([0, 1])
-  >>> floor(tasks.classification(), label, 2) < 1e-6
-  True
-  >>> smooth = tasks.classification(label_smoothing=0.2)
-  >>> round(floor(smooth, label, 2), 3)  # The entropy of (0.9, 0.1).
-  0.325
-  """
-  right = np.eye(k, dtype=np.float32)[label]
-  tries = [
-    task.loss({"logits": jnp.asarray(sure * right)}, {"label": label}).mean()
-    for sure in np.linspace(0, 24, 97, dtype=np.float32)
-  ]
-  return float(min(tries))
 
 
 def train(
   run: Run, batch: Batch, steps: int, least: float = 0.0
 ) -> tuple[list[float], list[float]]:
-  """Returns the loss and the accuracy before each update.
+  """Returns the loss and the share of right answers before each update.
 
-  Stops where the batch is learnt; `least` is the lowest loss there is.
+  There are no shares where no answer is simply right or wrong. Stops where the
+  batch is learnt; `least` is the lowest loss there is.
 
   The last phase's step is used, which trains the most; `lr_scale` takes out
   the schedule's shape, so that a warm-up longer than `steps` hides nothing.
@@ -68,7 +49,8 @@ def train(
     scaled = jnp.full_like(state.lr_scale, scale)
     state, metrics = step(dataclasses.replace(state, lr_scale=scaled), placed)
     losses.append(float(metrics["loss"]))
-    accuracies.append(float(metrics["accuracy"]))
+    if run.task.right:
+      accuracies.append(float(metrics[run.task.right]))
     if not losses[-1] < float("inf") or _learnt(losses, accuracies, least):
       break
   return losses, accuracies
@@ -84,7 +66,7 @@ def judge(
   """Judges how far the loss fell.
 
   Args:
-    losses, accuracies: before each update.
+    losses, accuracies: before each update; the latter may be empty.
     least: the lowest loss there is.
     probe: is only the head trained?
   """
@@ -99,10 +81,9 @@ def judge(
       " up.",
       {**details, "losses": [x for x in losses if x < float("inf")]},
     )
-  told = (
-    f"one batch, {len(losses) - 1} updates: {fall}, accuracy"
-    f" {accuracies[-1]:.3f}"
-  )
+  told = f"one batch, {len(losses) - 1} updates: {fall}"
+  if accuracies:
+    told += f", accuracy {accuracies[-1]:.3f}"
   if _learnt(losses, accuracies, least):
     return Finding("overfit", "ok", f"{told}.", details)
   why = (

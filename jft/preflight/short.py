@@ -4,7 +4,7 @@ import numpy as np
 
 from jft.build import Run
 from jft.data.hashing import Digests
-from jft.preflight import labels, leaks, start
+from jft.preflight import labels, leaks, numbers, start
 from jft.preflight.finding import Finding, guarded
 from jft.typing import Any
 
@@ -25,19 +25,25 @@ def quick(run: Run) -> tuple[Finding, ...]:
   found = of_data(run)
   if any(f.level == "error" and f.check == "labels" for f in found):
     return found  # A loss of wrong labels would only say so again.
-  counts = np.bincount(_labels(run, "train"), minlength=len(run.label_names))
-  return (*found, *guarded("start_loss", lambda: start.check(run, counts)))
+  known = _labels(run, "train")
+  return (*found, *guarded("start_loss", lambda: start.check(run, known)))
 
 
 def of_data(run: Run) -> tuple[Finding, ...]:
   """The part of `quick` that runs no model."""
   splits = {split: _labels(run, split) for split in run.splits.sources}
   return (
-    *guarded("labels", lambda: labels.check(splits, run.label_names)),
+    *guarded("labels", lambda: _check(run, splits)),
     *guarded(
       "leaks", lambda: leaks.check(run.splits.sources, run.splits.digests)
     ),
   )
+
+
+def _check(run: Run, splits: dict[str, np.ndarray]) -> list[Finding]:
+  if run.task.name in ("regression", "similarity"):
+    return numbers.check(splits, run.task.expected(splits["train"], 0))
+  return labels.check(splits, run.label_names)
 
 
 def _labels(run: Run, split: str) -> np.ndarray:

@@ -1,7 +1,6 @@
-"""The loss before training: about ln K where the head is new."""
+"""The loss before training: about that of guessing where the head is new."""
 
 import dataclasses
-import math
 
 import numpy as np
 
@@ -9,11 +8,11 @@ from jft import evaluation
 from jft.build import Run
 from jft.data import index_at
 from jft.preflight.finding import Finding
-from jft.preflight.labels import entropy
+from jft.tasks import Expected
 from jft.typing import Batch
 
-FACTOR, MARGIN = 1.5, 0.5
-"""A loss above FACTOR x expected + MARGIN is told."""
+FACTOR = 1.5
+"""A loss above FACTOR x expected + its margin is told."""
 
 
 def batch_of(run: Run) -> Batch:
@@ -30,16 +29,16 @@ def batch_of(run: Run) -> Batch:
   return dataclasses.replace(val, order=order).batch_at(0)
 
 
-def check(run: Run, counts: np.ndarray) -> list[Finding]:
+def check(run: Run, labels: np.ndarray) -> list[Finding]:
   """Evaluates the untrained model on one batch.
 
   Args:
     run: as built.
-    counts: Int[k], training examples of each class.
+    labels: of the training examples, as the task's `expected` takes them.
   """
   seen = evaluation.predict(run.eval_step, run.state.variables, [batch_of(run)])
-  fresh = is_fresh(run)
-  return [judge(seen.values["loss"], seen.logits, counts, fresh=fresh)]
+  known = run.task.expected(labels, len(run.label_names))
+  return [judge(seen.values["loss"], _finite(seen), known, fresh=is_fresh(run))]
 
 
 def is_fresh(run: Run) -> bool:
@@ -49,34 +48,37 @@ def is_fresh(run: Run) -> bool:
     for row in run.net.report
     if row.name and row.name.startswith("params/head/")
   ]
-  return all(row.status == "reinit" for row in rows)
+  return bool(rows) and all(row.status == "reinit" for row in rows)
+
+
+def _finite(seen: evaluation.Predictions) -> np.ndarray:
+  """Bool[n]: is all that the model gave for an example a number?"""
+  rows = [seen.values["loss"], *seen.outputs.values()]
+  return np.all([np.isfinite(x).reshape(len(x), -1).all(1) for x in rows], 0)
 
 
 def judge(
-  losses: np.ndarray, logits: np.ndarray, counts: np.ndarray, *, fresh: bool
+  losses: np.ndarray,
+  finite: np.ndarray,
+  known: Expected | None,
+  *,
+  fresh: bool,
 ) -> Finding:
   """Compares the first loss with what a model that knows nothing has.
 
-  That is ln K for even guesses, and the classes' entropy for one that knows
-  how frequent each is.
+  Of classes that is ln K for even guesses, and the classes' entropy for one
+  that knows how frequent each is.
 
   Args:
     losses: Float[n].
-    logits: Float[n k].
-    counts: Int[k] of the training labels.
+    finite: Bool[n], are the loss and the outputs numbers?
+    known: what the task expects; None: it does not say.
     fresh: is the head new?
   """
-  even, informed = math.log(len(counts)), entropy(counts)
   loss = float(np.mean(losses, dtype=np.float64))
-  details = {
-    "loss": loss,
-    "ln_classes": even,
-    "class_entropy": informed,
-    "fresh_head": fresh,
-    "examples": len(losses),
-  }
-  if not (np.isfinite(losses).all() and np.isfinite(logits).all()):
-    bad = int((~(np.isfinite(losses) & np.isfinite(logits).all(1))).sum())
+  details = {"loss": loss, "fresh_head": fresh, "examples": len(losses)}
+  if not finite.all():
+    bad = int((~finite).sum())
     return Finding(
       "start_loss",
       "error",
@@ -86,25 +88,32 @@ def judge(
       {**details, "loss": None, "not_finite": bad},
     )
   head = "a new" if fresh else "the loaded"
-  known = f"{loss:.3f} with {head} head; even guesses have ln K = {even:.3f}"
-  if abs(informed - even) > 0.05:
-    known += f", the class frequencies {informed:.3f}"
+  told = f"{loss:.3f} with {head} head"
+  if known is None:
+    return Finding("start_loss", "ok", f"{told}.", details)
+  even, informed = known.even, known.informed
+  details |= {"even_guesses": even, "informed_guesses": informed}
+  told += f"; {known.told}"
+  if abs(informed - even) > 0.1 * known.margin:
+    told += f", {known.informed_by} {informed:.3f}"
   level, advice = "ok", ""
-  if loss > FACTOR * max(even, informed) + MARGIN:
-    level, advice = "warning", _TOO_HIGH[fresh]
+  if loss > FACTOR * max(even, informed) + known.margin:
+    level = "warning"
+    advice = _TOO_HIGH if fresh else _TOO_HIGH_LOADED.format(known.advice)
   elif fresh and loss < 0.5 * min(even, informed):
     level, advice = "warning", _TOO_LOW
-  return Finding("start_loss", level, f"{known}.{advice}", details)
+  return Finding("start_loss", level, f"{told}.{advice}", details)
 
 
-_TOO_HIGH = {
-  True: " The new head is sure of what it cannot know yet: its inputs may be"
+_TOO_HIGH = (
+  " The new head is sure of what it cannot know yet: its inputs may be"
   " too large (check the normalisation in the view below), and the first"
-  " steps will mostly undo this (warm up, or lower optim.lr).",
-  False: " A trained head should do better than guessing: its classes may"
-  " stand in another order than data.label_names, or the inputs may be"
-  " normalised in another way.",
-}
+  " steps will mostly undo this (warm up, or lower optim.lr)."
+)
+_TOO_HIGH_LOADED = (
+  " A trained head should do better than guessing: {}, or the inputs may be"
+  " normalised in another way."
+)
 _TOO_LOW = (
   " A head that has learnt nothing should not beat guessing: see whether the"
   " inputs hold the answer."

@@ -49,10 +49,14 @@ def survey(source: Any, index: np.ndarray, tokenizer: Tokenizer) -> Seen:
       tuple(row[key] for key in ("text", "text_pair") if key in row)
       for row in rows
     ]
-    given = [p if len(p) == 2 else p[0] for p in parts]
-    for encoding in whole.encode_batch(given):
-      tokens.append(len(encoding.ids))
-      unknown.append(sum(token == unknown_id for token in encoding.ids))
+    if tokenizer.reads == "apart":
+      read = [whole.encode_batch(list(p)) for p in parts]
+    else:
+      given = [p if len(p) == 2 else p[0] for p in parts]
+      read = [[encoding] for encoding in whole.encode_batch(given)]
+    for row in read:
+      tokens.append(max(len(encoding.ids) for encoding in row))
+      unknown.append(sum(encoding.ids.count(unknown_id) for encoding in row))
     texts += ["\t".join(p) for p in parts]
     empty += [not all(text.strip() for text in p) for p in parts]
   return Seen(

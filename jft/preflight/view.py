@@ -11,7 +11,7 @@ import numpy as np
 
 from jft.preflight.finding import Finding
 from jft.spec import Spec
-from jft.typing import Any, Batch, Callable, Sequence
+from jft.typing import Any, Batch, Callable
 
 EXAMPLES = 3
 _MEAN, _STD = 1.0, (0.25, 4.0)  # Beyond these, normalised pixels are odd.
@@ -21,7 +21,7 @@ _WIDTH = 71
 
 def check(
   batch: Batch,
-  names: Sequence[str],
+  answer: Callable[[Any], str],
   where: Callable[[int], str],
   *,
   spec: Spec,
@@ -31,14 +31,16 @@ def check(
 
   Args:
     batch: from the host, as `data.batches` makes it.
-    names: of the classes.
+    answer: label -> what it says.
     where: id -> what to call that example.
     spec: of the model; says the normalisation of images.
     token: id -> token, for a batch of tokens.
   """
   if "image" in batch:
-    return [_of_images(batch, names, where, spec)]
-  return [_of_tokens(batch, names, where, token or str)]
+    return [_of_images(batch, answer, where, spec)]
+  if np.ndim(batch["input_ids"]) == 3:
+    batch = _side_by_side(batch)
+  return [_of_tokens(batch, answer, where, token or str)]
 
 
 def segments(
@@ -66,9 +68,24 @@ def segments(
   ]
 
 
+def _side_by_side(batch: Batch) -> Batch:
+  """Two texts that are read apart, as segments of one row."""
+  b, two, n = batch["input_ids"].shape
+  types = np.repeat(np.arange(two), n)
+  joined = {
+    name: np.asarray(batch[name]).reshape(b, two * n)
+    for name in ("input_ids", "attention_mask")
+  }
+  return {
+    **batch,
+    **joined,
+    "token_type_ids": np.broadcast_to(types, (b, two * n)),
+  }
+
+
 def _of_tokens(
   batch: Batch,
-  names: Sequence[str],
+  answer: Callable[[Any], str],
   where: Callable[[int], str],
   token: Callable[[int], str | None],
 ) -> Finding:
@@ -77,7 +94,7 @@ def _of_tokens(
   picked = _spread(np.asarray(batch["attention_mask"]).sum(1))
   for row in picked:
     parts = segments(batch, row, token)
-    head = _head(batch, row, names, where)
+    head = _head(batch, row, answer, where)
     rows.append({**head, "segments": parts})
     lines.append(f"{head['example']} -> {head['label_name']}")
     for part in parts:
@@ -114,7 +131,7 @@ def _segment(part: dict[str, Any]) -> list[str]:
 
 def _of_images(
   batch: Batch,
-  names: Sequence[str],
+  answer: Callable[[Any], str],
   where: Callable[[int], str],
   spec: Spec,
 ) -> Finding:
@@ -131,7 +148,7 @@ def _of_images(
   )
   rows = [
     {
-      **_head(batch, row, names, where),
+      **_head(batch, row, answer, where),
       "min": float(images[row].min()),
       "max": float(images[row].max()),
       "mean": float(images[row].mean()),
@@ -179,15 +196,17 @@ def _possible(spec: Spec) -> tuple[float, float]:
 
 
 def _head(
-  batch: Batch, row: int, names: Sequence[str], where: Callable[[int], str]
+  batch: Batch,
+  row: int,
+  answer: Callable[[Any], str],
+  where: Callable[[int], str],
 ) -> dict[str, Any]:
-  label = int(batch["label"][row])
-  known = 0 <= label < len(names)
+  label = np.asarray(batch["label"][row])
   return {
     "id": int(batch["id"][row]),
     "example": where(int(batch["id"][row])),
-    "label": label,
-    "label_name": names[label] if known else f"{label}, no class",
+    "label": label.tolist(),
+    "label_name": answer(label),
   }
 
 

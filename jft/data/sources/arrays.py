@@ -1,11 +1,13 @@
 """Examples that are already in memory, one column each."""
 
+import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from jft.data.labels import check_number
 from jft.errors import UserError
 
 
@@ -16,6 +18,7 @@ class Arrays:
   columns: Mapping[str, Any]
   name: str
   label_names: tuple[str, ...] | None
+  label_kind: str = "class"
 
   @property
   def labels(self) -> np.ndarray | None:
@@ -33,6 +36,7 @@ def arrays(
   *,
   name: str = "arrays",
   label_names: Sequence[str] | None = None,
+  label_kind: Literal["class", "number"] = "class",
 ) -> Arrays:
   """Makes a source of arrays or lists with the same first axis.
 
@@ -40,6 +44,7 @@ def arrays(
     columns: such as {"image": UInt8[n h w c], "label": Int[n]}.
     name: of the source, in messages and reports.
     label_names: the classes in the order of their ids.
+    label_kind: "number" takes real numbers, the targets of a regression.
 
   Raises:
     UserError: if columns are empty or of different lengths, or a label is
@@ -56,9 +61,19 @@ def arrays(
   if not next(iter(lengths.values())):
     raise UserError(f"{name} is empty: every column has length 0.")
   names = None if label_names is None else tuple(label_names)
-  if "label" in columns:
+  if "label" in columns and label_kind == "number":
+    columns["label"] = _numbers(columns["label"], name)
+  elif "label" in columns:
     columns["label"] = _labels(columns["label"], name, names)
-  return Arrays(columns, name, names)
+  return Arrays(columns, name, names, label_kind)
+
+
+def _numbers(column: Any, name: str) -> np.ndarray:
+  whole = types.SimpleNamespace(name=name)
+  return np.array(
+    [check_number(value, i, whole) for i, value in enumerate(column)],
+    np.float64,
+  )
 
 
 def _labels(

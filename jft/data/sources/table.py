@@ -1,4 +1,4 @@
-"""Texts with labels from CSV, TSV and JSON Lines files."""
+"""Texts with labels or targets from CSV, TSV and JSON Lines files."""
 
 import csv as csv_format
 import io
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from jft.data.labels import encode_labels
+from jft.data.labels import encode_labels, parse_numbers
 from jft.data.sources.arrays import Arrays, arrays
 from jft.errors import UserError, did_you_mean
 
@@ -26,6 +26,7 @@ def csv(
   header: bool = True,
   name: str | None = None,
   label_names: Sequence[str] | None = None,
+  label_kind: Literal["class", "number"] = "class",
 ) -> Arrays:
   """Reads texts and their classes from a CSV or TSV file.
 
@@ -41,6 +42,7 @@ def csv(
     name: of the source; the file's name if not given.
     label_names: the classes in the order of their ids; the sorted values if
       not given. Give training's names to every other split.
+    label_kind: "number" reads real numbers, the targets of a regression.
 
   Returns:
     A source of {"text", "text_pair"?, "label"?}.
@@ -65,7 +67,7 @@ def csv(
         f" got {len(fields)}; check the delimiter."
       )
     records.append((line, {key: fields[i] for key, i in at.items()}))
-  return _source(path, records, name, label_names)
+  return _source(path, records, name, label_names, label_kind)
 
 
 def jsonl(
@@ -76,6 +78,7 @@ def jsonl(
   text_pair: str | None = None,
   name: str | None = None,
   label_names: Sequence[str] | None = None,
+  label_kind: Literal["class", "number"] = "class",
 ) -> Arrays:
   """Reads texts and their classes from a file of one JSON object a line.
 
@@ -85,7 +88,7 @@ def jsonl(
     label: the label's key (an integer or a string), or None.
     text_pair: the second text's key.
     name: of the source; the file's name if not given.
-    label_names: as for `csv`.
+    label_names, label_kind: as for `csv`.
 
   Returns:
     A source of {"text", "text_pair"?, "label"?}.
@@ -98,13 +101,19 @@ def jsonl(
   keys = {"text": text, "text_pair": text_pair, "label": label}
   wanted = {name: key for name, key in keys.items() if key is not None}
   records = []
-  for line, row in enumerate(_read(path).split("\n"), 1):
+  for line, row in enumerate(read_text(path).split("\n"), 1):
     if row.strip():
-      records.append((line, _record(f"{path}:{line}", row, wanted)))
-  return _source(path, records, name, label_names)
+      where = f"{path}:{line}"
+      records.append((line, _record(where, row, wanted, label_kind)))
+  return _source(path, records, name, label_names, label_kind)
 
 
-def _record(where: str, row: str, wanted: dict[str, str]) -> dict[str, str]:
+def read_object(where: str, row: str) -> dict[str, Any]:
+  """Returns the JSON object of one line.
+
+  Raises:
+    UserError: if it is none.
+  """
   try:
     found = json.loads(row)
   # A number of 5000 digits is a ValueError and no JSONDecodeError.
@@ -112,29 +121,47 @@ def _record(where: str, row: str, wanted: dict[str, str]) -> dict[str, str]:
     raise UserError(f"{where}: not JSON: {error}") from error
   if not isinstance(found, dict):
     raise UserError(f"{where}: expected an object, got {row[:40]!r}.")
+  return found
+
+
+def _record(
+  where: str, row: str, wanted: dict[str, str], label_kind: str
+) -> dict[str, str]:
+  found = read_object(where, row)
+  numbers = (int, float) if label_kind == "number" else (str, int)
+  expected = "a number" if label_kind == "number" else "an integer or a string"
   record = {}
   for name, key in wanted.items():
     if key not in found:
       raise UserError(f"{where}: no {key!r}.{did_you_mean(str(key), found)}")
     value = found[key]
-    kinds = (str, int) if name == "label" else str
+    kinds = numbers if name == "label" else str
     if not isinstance(value, kinds) or isinstance(value, bool):
       raise UserError(
         f"{where}: {key!r} must be"
-        f" {'an integer or a string' if name == 'label' else 'a string'}, got"
+        f" {expected if name == 'label' else 'a string'}, got"
         f" {reprlib.repr(value)}."
       )
-    record[name] = str(value)
-    if re.search("[\ud800-\udfff]", record[name]):
-      raise UserError(
-        f"{where}: {key!r} holds half of a surrogate pair, which is no"
-        " character; write the text anew."
-      )
+    record[name] = check_characters(f"{where}: {key!r}", str(value))
   return record
 
 
+def check_characters(where: str, text: str) -> str:
+  """Returns the text, if all of it are characters.
+
+  Raises:
+    UserError: naming where it stands.
+  """
+  if re.search("[\ud800-\udfff]", text):
+    raise UserError(
+      f"{where} holds half of a surrogate pair, which is no character; write"
+      " the text anew."
+    )
+  return text
+
+
 def _fields(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-  content = _read(path)
+  content = read_text(path)
   if delimiter == "auto":
     delimiter = "\t" if "\t" in content.split("\n", 1)[0] else ","
   if delimiter == "\t":
@@ -156,7 +183,12 @@ def _fields(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     raise UserError(f"{path}:{line}: {error}.") from error
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+  """Returns a file's text, without a mark of the byte order.
+
+  Raises:
+    UserError: if it cannot be read or is no UTF-8, with the line.
+  """
   try:
     return path.read_bytes().decode("utf-8-sig")
   except OSError as error:
@@ -190,6 +222,7 @@ def _source(
   records: list[tuple[int, dict[str, str]]],
   name: str | None,
   label_names: Sequence[str] | None,
+  label_kind: Literal["class", "number"],
 ) -> Arrays:
   if not records:
     raise UserError(f"{path} holds no examples.")
@@ -198,7 +231,14 @@ def _source(
   }
   if "label" in columns:
     lines = [line for line, _ in records]
-    columns["label"], label_names = encode_labels(
-      columns["label"], lines, str(path), label_names
-    )
-  return arrays(columns, name=name or path.stem, label_names=label_names)
+    given = columns["label"], lines, str(path)
+    if label_kind == "number":
+      columns["label"], label_names = parse_numbers(*given), None
+    else:
+      columns["label"], label_names = encode_labels(*given, label_names)
+  return arrays(
+    columns,
+    name=name or path.stem,
+    label_names=label_names,
+    label_kind=label_kind,
+  )

@@ -1,0 +1,126 @@
+"""Tokenized texts by index, kept end to end without padding."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jft.data.examples import Map
+from jft.data.labels import checked
+from jft.data.source import Source
+from jft.data.text import Tokenizer
+from jft.errors import UserError
+from jft.typing import Batch
+
+_CHUNK = 1000
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rows:
+  """Rows of tokens of any length, end to end."""
+
+  ids: np.ndarray
+  types: np.ndarray
+  lengths: np.ndarray
+
+  @classmethod
+  def of(cls, encoded: Sequence[Mapping[str, np.ndarray]]) -> "Rows":
+    """Joins what `Tokenizer.encode_batch` returns."""
+    return cls(
+      np.concatenate([row["input_ids"] for row in encoded]),
+      np.concatenate([row["token_type_ids"] for row in encoded]),
+      np.array([len(row["input_ids"]) for row in encoded]),
+    )
+
+  def places(
+    self, indices: np.ndarray, length: int
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Returns Bool[b n], is a token there, and Int[b n], which one."""
+    starts = np.cumsum(self.lengths) - self.lengths
+    columns = np.arange(length)
+    real = columns < self.lengths[indices][:, None]
+    return real, np.where(real, starts[indices][:, None] + columns, 0)
+
+  def padded(self, indices: np.ndarray, length: int, pad_id: int) -> Batch:
+    """Returns ids, attention mask and types, Int32[b n]."""
+    real, where = self.places(indices, length)
+    return {
+      "input_ids": np.where(real, self.ids[where], np.int32(pad_id)),
+      "attention_mask": real.astype(np.int32),
+      "token_type_ids": np.where(real, self.types[where], np.int32(0)),
+    }
+
+
+class TokenExamples:
+  """Texts, tokenized once.
+
+  Of pairs that are read apart, ids, mask and types are Int32[b 2 n], and an
+  example is as long as its longer text.
+  """
+
+  cached = True
+
+  def __init__(self, source: Source, tokenizer: Tokenizer):
+    self._pad_id = tokenizer.pad_id
+    sides: list[list[dict[str, np.ndarray]]] = []
+    labels: list[np.ndarray] = []
+    for start in range(0, len(source), _CHUNK):
+      stop = min(start + _CHUNK, len(source))
+      examples = [source[i] for i in range(start, stop)]
+      encoded = _tokenize(examples, tokenizer, source, start)
+      sides = sides or [[] for _ in encoded]
+      for side, more in zip(sides, encoded, strict=True):
+        side += more
+      labels += [
+        checked(example["label"], start + i, source)
+        for i, example in enumerate(examples)
+        if "label" in example
+      ]
+    self._sides = [Rows.of(side) for side in sides]
+    self.lengths = np.max([side.lengths for side in self._sides], axis=0)
+    self.labelled = bool(labels)
+    self._labels = np.array(labels)
+    if labels and len(labels) != len(source):
+      raise UserError(
+        f"{source.name}: {len(labels)} of {len(source)} examples have a label;"
+        " expected all or none."
+      )
+
+  def take(
+    self, indices: np.ndarray, length: int | None = None, run: Map = map
+  ) -> Batch:
+    """Returns ids, types and attention mask padded to `length` tokens."""
+    width = int(self.lengths[indices].max()) if length is None else length
+    sides = [side.padded(indices, width, self._pad_id) for side in self._sides]
+    batch = sides[0]
+    if len(sides) > 1:
+      batch = {key: np.stack([s[key] for s in sides], axis=1) for key in batch}
+    if self.labelled:
+      batch["label"] = self._labels[indices]
+    return batch
+
+
+def _tokenize(
+  examples: list[dict[str, Any]],
+  tokenizer: Tokenizer,
+  source: Source,
+  start: int,
+) -> list[list[dict[str, np.ndarray]]]:
+  """Returns the encoded texts, or of pairs read apart the first and second."""
+  apart = tokenizer.reads == "apart"
+  for i, example in enumerate(examples, start):
+    for key in ("text", "text_pair"):
+      needed = key == "text" or apart
+      value = example.get(key, None if needed else "")
+      if not isinstance(value, str):
+        raise UserError(
+          f'example {i} of {source.name}: a tokenizer reads a string "{key}",'
+          f" got {value!r} among {sorted(example)}."
+        )
+  texts, pairs = [e["text"] for e in examples], None
+  if "text_pair" in examples[0]:
+    pairs = [example["text_pair"] for example in examples]
+  if apart:
+    return [tokenizer.encode_batch(side) for side in (texts, pairs or [])]
+  return [tokenizer.encode_batch(texts, pairs)]

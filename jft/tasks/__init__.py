@@ -1,0 +1,33 @@
+"""Tasks: the pure parts that turn a model into a trainable objective.
+
+task = jft.tasks.classification(label_smoothing=0.1)
+task = jft.tasks.regression(target_range=(0, 5))
+step = jft.make_train_step(net.apply, task, tx)
+"""
+
+import types
+
+from jft.tasks import classes, numbers
+from jft.tasks.classes import classification
+from jft.tasks.numbers import regression
+from jft.tasks.task import RESERVED, Expected, Task, model_inputs
+from jft.typing import Mapping
+
+__all__ = [
+  "BETTER",
+  "RESERVED",
+  "Expected",
+  "Task",
+  "classification",
+  "model_inputs",
+  "regression",
+]
+
+BETTER: Mapping[str, Mapping[str, str]] = types.MappingProxyType(
+  {
+    "classification": classes.BETTER,
+    "regression": numbers.BETTER,
+    "similarity": numbers.BETTER,
+  }
+)
+"""{task.name of a config: {metric: which of its values is best}}."""

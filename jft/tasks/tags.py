@@ -1,0 +1,163 @@
+"""Token classification: a tag for each word, and the spans the tags mark."""
+
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jft import losses, metrics
+from jft.spans import span_report, spans
+from jft.tasks import classes
+from jft.tasks.task import Expected, Task
+from jft.typing import Any, Array, Batch, Float, Outputs, Sequence
+
+BETTER = types.MappingProxyType(
+  {
+    "val/f1": "max",
+    "val/precision": "max",
+    "val/recall": "max",
+    "val/token_accuracy": "max",
+    "val/loss": "min",
+  }
+)
+IGNORED = -1
+"""The label of a token that nothing is asked of."""
+_SHOWN = 60
+
+
+def token_classification(
+  tag_names: Sequence[str], *, label_smoothing: float = 0.0
+) -> Task:
+  """A tag for each word: cross-entropy, and F1 of the spans.
+
+  The labels are Int["b n"], `IGNORED` where a token is no word's first. An
+  example's loss is the mean over its words, and counts as many times as it has
+  words: the loss of a batch is the mean over all its words, on all devices.
+
+  Args:
+    tag_names: such as ("B-per", "I-per", "O"), in index order.
+    label_smoothing: share of the target spread over all tags.
+  """
+  names = tuple(tag_names)
+
+  def loss(outputs: Outputs, batch: Batch) -> Float[Array, "b"]:
+    logits, label = outputs["logits"], batch["label"]
+    flat = losses.softmax_cross_entropy(
+      logits.reshape(-1, logits.shape[-1]),
+      jnp.maximum(label, 0).reshape(-1),
+      smoothing=label_smoothing,
+    )
+    return _mean(flat.reshape(label.shape), label)
+
+  def accuracy(outputs: Outputs, batch: Batch) -> Float[Array, "b"]:
+    logits, label = outputs["logits"], batch["label"]
+    flat = metrics.accuracy(
+      logits.reshape(-1, logits.shape[-1]), label.reshape(-1)
+    )
+    return _mean(flat.reshape(label.shape), label)
+
+  return Task(
+    loss=loss,
+    metrics={"token_accuracy": accuracy},
+    weight=_words,
+    kept=_kept,
+    right="token_accuracy",
+    summary=lambda seen: _summary(seen, names),
+    report=_report,
+    rows=_rows,
+    answer=_answer,
+    expected=_expected,
+    least_loss=lambda k: classes.least_loss(label_smoothing, k),
+    name="token_classification",
+  )
+
+
+def _words(batch: Batch) -> Float[Array, "b"]:
+  return (batch["label"] != IGNORED).sum(-1).astype(jnp.float32)
+
+
+def _mean(values: Float[Array, "b n"], label: Array) -> Float[Array, "b"]:
+  asked = label != IGNORED
+  total = jnp.where(asked, values, 0.0).sum(-1)
+  return total / jnp.maximum(asked.sum(-1), 1)
+
+
+def _kept(outputs: Outputs) -> dict[str, Array]:
+  probabilities = jax.nn.softmax(outputs["logits"].astype(jnp.float32))
+  return {
+    "tag": jnp.argmax(outputs["logits"], axis=-1),
+    "probability": probabilities.max(-1),
+  }
+
+
+def sentences(
+  rows: np.ndarray, label: np.ndarray, part: np.ndarray
+) -> list[np.ndarray]:
+  """Returns what stands at each word, the parts of a sentence joined.
+
+  Args:
+    rows: ["n m"], of every token.
+    label: Int["n m"], `IGNORED` where a token is no word's first.
+    part: Int["n"], 0 where a sentence begins.
+  """
+  found: list[list[np.ndarray]] = []
+  for row, asked, number in zip(rows, label != IGNORED, part, strict=True):
+    if number == 0 or not found:
+      found.append([])
+    found[-1].append(row[asked])
+  return [np.concatenate(parts) for parts in found]
+
+
+def _tags(seen: Any, names: Sequence[str]) -> tuple[list, list]:
+  label = np.asarray(seen.label)
+  part = np.zeros(len(label), int) if seen.part is None else seen.part
+  true, predicted = (
+    [[names[i] for i in row] for row in sentences(rows, label, part)]
+    for rows in (label, seen.outputs["tag"])
+  )
+  return true, predicted
+
+
+def _summary(seen: Any, names: Sequence[str]) -> dict[str, float]:
+  found = span_report(*_tags(seen, names))
+  return {name: found[name] for name in ("f1", "precision", "recall")}
+
+
+def _report(seen: Any, names: Sequence[str]) -> dict[str, Any]:
+  found = span_report(*_tags(seen, names))
+  return {"title": "Spans", "classes": found["classes"]}
+
+
+def _rows(outputs: Any, names: Sequence[str]) -> list[dict[str, Any]]:
+  """Tags, their probabilities and spans of each sentence.
+
+  Here `outputs` has "label" and "part" too, which say where words begin.
+  """
+  where = np.asarray(outputs["label"]), np.asarray(outputs["part"])
+  found = zip(
+    sentences(outputs["tag"], *where),
+    sentences(outputs["probability"], *where),
+    strict=True,
+  )
+  return [_row([names[i] for i in tags], p.tolist()) for tags, p in found]
+
+
+def _row(tags: list[str], probabilities: list[float]) -> dict[str, Any]:
+  return {
+    "tags": tags,
+    "probabilities": [round(p, 6) for p in probabilities],
+    "spans": [
+      {"type": kind, "start": start, "end": end}
+      for kind, start, end in spans(tags)
+    ],
+  }
+
+
+def _answer(label: Any, names: Sequence[str]) -> str:
+  text = " ".join(names[i] for i in np.asarray(label) if i != IGNORED)
+  return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def _expected(labels: np.ndarray, k: int) -> Expected:
+  return classes.expected(labels, k)
