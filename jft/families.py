@@ -8,7 +8,6 @@ import types
 
 from jft.errors import UserError, did_you_mean
 from jft.models import bert, efficientnet, efficientnet_hf, resnet
-from jft.models import bert, resnet
 from jft.pretrained.dialect import Dialect, Shapes
 from jft.pretrained.layouts import Entry
 from jft.pretrained.names import bert as bert_names
