@@ -34,6 +34,7 @@ FLOORS = {
   "jft.metrics": 1,
   "jft.optim": 1,
   "jft.schedules": 1,
+  "jft.spans": 1,
   "jft.stopping": 1,
   "jft.siamese": 1,
   "jft.tasks": 1,
