@@ -33,7 +33,8 @@ def get_config() -> ConfigDict:
       },
       "data": {
         # Sources: "sklearn:digits", "tfds:NAME/SPLIT", "idx:FOLDER/SPLIT",
-        # "folder:PATH", "csv:PATH", "jsonl:PATH". $VARIABLES are expanded.
+        # "folder:PATH", "csv:PATH", "jsonl:PATH", "conll:PATH" (words with
+        # tags). $VARIABLES are expanded.
         "train": "",
         # As "train"; empty: cut off the training source, by content hash.
         "validation": "",
@@ -58,7 +59,8 @@ def get_config() -> ConfigDict:
         # Images: 0 squeezes the whole image into the square; a share such as
         # 0.875 resizes the short side and cuts out the centre.
         "crop_pct": 0.0,
-        # Text: longest input in tokens; the rest is cut off.
+        # Text: longest input in tokens; the rest is cut off (of words with
+        # tags it is read in parts).
         "max_length": 128,
         # Text: how many padded lengths there are, each compiled once.
         "buckets": 4,
@@ -70,6 +72,7 @@ def get_config() -> ConfigDict:
       "task": {
         # "classification": one label an example. "regression": one number.
         # "similarity": one number, of two texts that are read apart.
+        # "token_classification": a tag for each word.
         "name": "classification",
         # Share of the target that is spread over all classes.
         "label_smoothing": 0.0,
@@ -136,7 +139,8 @@ def get_config() -> ConfigDict:
       "stop": {
         # The metric that decides what is best: of classes "val/accuracy" or
         # "val/loss"; of numbers "val/spearman", "val/pearson", "val/mse",
-        # "val/mae" or "val/loss".
+        # "val/mae" or "val/loss"; of tags "val/f1", "val/precision",
+        # "val/recall", "val/token_accuracy" or "val/loss".
         "metric": "val/accuracy",
         "mode": "max",  # "max" or "min".
         # Stop after so many evaluations without a better value (0: never).

@@ -5,10 +5,11 @@ import pathlib
 import jax
 
 from jft import data, evaluation, restored
-from jft.build.data import make_encode, read_inputs
+from jft.build.data import in_parts, make_encode
+from jft.build.inputs import read_inputs
 from jft.build.task import make_task
 from jft.step import make_predict_step
-from jft.typing import Any, Sequence
+from jft.typing import Any, Mapping, Sequence
 
 
 def predict_files(
@@ -26,7 +27,7 @@ def predict_files(
 
   Returns:
     ([{input, ...}], [(skipped file, reason)]): of classes label, probability
-    and probabilities, of numbers value.
+    and probabilities, of numbers value, of words tags, probabilities, spans.
 
   Raises:
     UserError: for a missing run, or a file that cannot be read.
@@ -37,16 +38,22 @@ def predict_files(
   )
   if source is None:
     return [], skipped
+  encode = make_encode(config, network.spec)
   batches = data.eval_batches(
-    source,
+    in_parts(source, encode),
     min(config.eval.batch_size, len(names)),
-    make_encode(config, network.spec),
+    encode,
   )
-  task = make_task(config)
+  task = make_task(config, label_names)
   seen = evaluation.predict(
     jax.jit(make_predict_step(network.apply, task)), state.variables, batches
   )
-  rows = task.rows(seen.outputs, label_names)
+  rows = task.rows(seen, label_names)
   return [
-    {"input": name, **row} for name, row in zip(names, rows, strict=True)
+    {"input": name, **_words(source[i]), **row}
+    for i, (name, row) in enumerate(zip(names, rows, strict=True))
   ], skipped
+
+
+def _words(example: Mapping[str, Any]) -> dict[str, Any]:
+  return {"words": list(example["words"])} if "words" in example else {}

@@ -12,8 +12,10 @@ from PIL import Image
 from jft import config as configs
 from jft import loop, tree
 from jft.build import build, check
-from jft.build.data import make_sources, open_source, read_inputs
+from jft.build.data import make_sources
+from jft.build.inputs import read_inputs
 from jft.build.run import total_steps
+from jft.build.sources import open_source
 from jft.build.tuning import make_tuning
 from jft.errors import UserError
 

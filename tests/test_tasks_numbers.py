@@ -65,7 +65,7 @@ def test_a_report_has_the_worst_and_some_points():
     "target": [1.0, 2.5, 3.0],
     "predicted": [1.0, 2.0, 9.0],
   }
-  assert task.rows({"value": np.array([0.5])}, ()) == [{"value": 0.5}]
+  assert task.rows(seen([0.5], [1.0]), ()) == [{"value": 0.5}]
   assert task.answer(np.float32(2.5), ()) == "2.5"
   many = task.report(seen(np.arange(9999.0), np.arange(9999.0)), ())
   assert len(many["points"]["target"]) == 1000

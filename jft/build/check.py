@@ -237,6 +237,11 @@ def _check_task(config: Any) -> None:
     and given[0] < given[1]
   ):
     raise UserError(f"task.target_range={given}: expected (low, high).")
+  if task.name == "token_classification" and data.text_pair_column:
+    raise UserError(
+      "data.text_pair_column: task.name='token_classification' reads one"
+      " sentence at a time; leave it empty."
+    )
   if given and not numbers:
     raise UserError(
       f"task.target_range={given} is of numbers; task.name={task.name!r} has"

@@ -14,7 +14,9 @@ from jft import net, parallel, rng, tasks, tree
 from jft.build.check import check
 from jft.build.data import Splits, make_sources, make_splits
 from jft.build.task import fitted, make_task, outputs
+from jft.build.task import options as model_options
 from jft.build.tuning import Tuning, make_tuning
+from jft.data import Windows
 from jft.guard import Guard
 from jft.net import Net
 from jft.parallel import Mapped
@@ -110,7 +112,15 @@ class Run:
 
   def _answers(self) -> str:
     names = self.label_names
-    return f"{len(names)} classes" if names else f"{self.task.name}, numbers"
+    if self.task.name != "token_classification":
+      return f"{len(names)} classes" if names else f"{self.task.name}, numbers"
+    cut = sum(
+      source.cut
+      for source in self.splits.sources.values()
+      if isinstance(source, Windows)
+    )
+    told = f"; {cut:,} long sentences are read in parts" if cut else ""
+    return f"{len(names)} tags{told}"
 
   def step_at(self, step: int) -> Mapped:
     """The compiled step for the update after `step` completed ones."""
@@ -144,7 +154,7 @@ def build(config: Any) -> Run:
   per_epoch = splits.train.num_examples / config.train.batch_size
   total = total_steps(config, splits.train.num_examples)
   tuning, state = make_state(config, network, total)
-  task = make_task(config)
+  task = make_task(config, splits.label_names)
   make_step = functools.partial(_step, config, network, task, tuning)
   every = config.eval.every_steps or round(
     (config.eval.every_epochs or 1.0) * per_epoch
@@ -204,7 +214,11 @@ def load_net(config: Any, label_names: Sequence[str]) -> Net:
   # pretrained with from scratch under the same seed.
   tuned = model.source and model.pretrained
   key = rng.key(config.seed, "head" if tuned else "init")
-  options = {"dtype": jax.numpy.dtype(model.dtype), "remat": model.remat}
+  options: dict[str, Any] = {
+    "dtype": jax.numpy.dtype(model.dtype),
+    "remat": model.remat,
+    **model_options(config),
+  }
   if model.pooling:
     options["pooling"] = model.pooling
   if not model.source:

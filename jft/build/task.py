@@ -10,9 +10,9 @@ from jft.net import Net
 from jft.typing import Any, Callable, Mapping, Sequence
 
 
-def make_task(config: Any) -> tasks.Task:
+def make_task(config: Any, label_names: Sequence[str]) -> tasks.Task:
   """Returns the loss, metrics and reports of a config's task."""
-  return _MAKERS[config.task.name](config.task)
+  return _MAKERS[config.task.name](config.task, label_names)
 
 
 def label_kind(config: Any) -> str:
@@ -28,7 +28,14 @@ def outputs(config: Any, label_names: Sequence[str]) -> int:
 
 def reads(config: Any) -> Reads:
   """How a tokenizer reads the examples; see `data.Tokenizer`."""
-  return "apart" if config.task.name == "similarity" else "text"
+  return _READS.get(config.task.name, "text")
+
+
+def options(config: Any) -> dict[str, Any]:
+  """What the task sets of the model's config."""
+  if config.task.name == "token_classification":
+    return {"task": "tokens"}
+  return {}
 
 
 def fitted(config: Any, network: Net) -> Net:
@@ -37,32 +44,39 @@ def fitted(config: Any, network: Net) -> Net:
   Raises:
     UserError: if the task is not one for what the model reads.
   """
-  if config.task.name != "similarity":
-    return network
-  if network.spec.kind != "text":
+  if config.task.name in _READS and network.spec.kind != "text":
     raise UserError(
-      "task.name='similarity' compares texts, and"
+      f"task.name={config.task.name!r} is of texts, and"
       f" {network.spec.source or network.spec.preset!r} reads"
       f" {network.spec.kind}s."
     )
+  if config.task.name != "similarity":
+    return network
   return dataclasses.replace(network, apply=siamese.cosine(network.apply))
 
 
-def _classification(c: Any) -> tasks.Task:
+def _classification(c: Any, label_names: Sequence[str]) -> tasks.Task:
   return tasks.classification(label_smoothing=c.label_smoothing)
 
 
-def _regression(c: Any) -> tasks.Task:
+def _regression(c: Any, label_names: Sequence[str]) -> tasks.Task:
   return tasks.regression(
     target_range=tuple(c.target_range) or None, name=c.name
   )
 
 
-_MAKERS: Mapping[str, Callable[[Any], tasks.Task]] = types.MappingProxyType(
+def _tokens(c: Any, label_names: Sequence[str]) -> tasks.Task:
+  return tasks.token_classification(
+    label_names, label_smoothing=c.label_smoothing
+  )
+
+
+_MAKERS: Mapping[str, Callable[..., tasks.Task]] = types.MappingProxyType(
   {
     "classification": _classification,
     "regression": _regression,
     "similarity": _regression,
+    "token_classification": _tokens,
   }
 )
 _LABELS: Mapping[str, str] = types.MappingProxyType(
@@ -70,5 +84,9 @@ _LABELS: Mapping[str, str] = types.MappingProxyType(
     "classification": "class",
     "regression": "number",
     "similarity": "number",
+    "token_classification": "tags",
   }
+)
+_READS: Mapping[str, Reads] = types.MappingProxyType(
+  {"similarity": "apart", "token_classification": "words"}
 )

@@ -15,7 +15,8 @@ DESCRIPTION = """\
 Predict files with a run's best checkpoint. An image model reads images; a text
 model reads .txt (one text a line), .csv, .tsv and .jsonl (the text column of
 the run's config, both of a pair). Of classes each input gets its label, that
-label's probability and the probabilities of all; of numbers its value.
+label's probability and the probabilities of all; of numbers its value; of words
+each its tag (a line a word in a .csv) and the spans.
 """
 
 
@@ -81,6 +82,12 @@ def run(
 def _line(row: dict[str, Any]) -> str:
   if "label" in row:
     return f"{row['input']}\t{row['label']}\t{row['probability']:.4f}"
+  if "tags" in row:
+    found = [
+      f"{span['type']}: {' '.join(row['words'][span['start'] : span['end']])}"
+      for span in row["spans"]
+    ]
+    return f"{row['input']}\t{'; '.join(found)}"
   return f"{row['input']}\t{row['value']:.4f}"
 
 
@@ -93,6 +100,7 @@ def _csv(rows: list[dict[str, Any]]) -> str:
   # All texts are quoted: where a spreadsheet splits at ";", the rest of an
   # unquoted text after one would be a cell of its own, and so a formula.
   writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC)
+  rows = [line for row in rows for line in _lines(row)]
   names = ["input", "label", "probability"]
   if rows:
     names = [_harmless(name) for name, _ in _cells(rows[0])]
@@ -101,6 +109,18 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     cells = [cell for _, cell in _cells(row)]
     writer.writerow([_harmless(x) if isinstance(x, str) else x for x in cells])
   return out.getvalue()
+
+
+def _lines(row: dict[str, Any]) -> list[dict[str, Any]]:
+  """One line an input; of a sentence one line a word."""
+  if "tags" not in row:
+    return [row]
+  return [
+    {"input": row["input"], "word": word, "tag": tag, "probability": p}
+    for word, tag, p in zip(
+      row["words"], row["tags"], row["tag_probabilities"], strict=True
+    )
+  ]
 
 
 def _cells(row: dict[str, Any]) -> list[tuple[str, Any]]:

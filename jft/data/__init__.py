@@ -35,19 +35,24 @@ from jft.data.sources.files import image_files
 from jft.data.sources.folder import image_folder
 from jft.data.sources.idx import idx
 from jft.data.sources.table import csv, jsonl
+from jft.data.sources.tagged import Sentences, conll, tagged_jsonl
 from jft.data.sources.tfds import tfds
 from jft.data.splits import split
 from jft.data.text import Tokenizer, load_tokenizer
+from jft.data.windows import Windows, windows
 
 __all__ = [
   "Digests",
   "EvalBatches",
+  "Sentences",
   "Source",
   "Tokenizer",
   "TrainBatches",
+  "Windows",
   "arrays",
   "batches",
   "buckets",
+  "conll",
   "csv",
   "digests",
   "digits",
@@ -63,8 +68,10 @@ __all__ = [
   "make_image_encode",
   "split",
   "subset",
+  "tagged_jsonl",
   "take",
   "tfds",
   "to_float",
   "verify_image",
+  "windows",
 ]

@@ -25,6 +25,8 @@ def checked(label: Any, index: int, source: Any) -> np.ndarray:
   """
   if kind_of(source) == "number":
     return np.asarray(check_number(label, index, source), np.float32)
+  if kind_of(source) == "tags":
+    return np.array([check_label(x, index, source) for x in label], np.int32)
   return np.asarray(check_label(label, index, source), np.int32)
 
 

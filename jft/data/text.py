@@ -12,7 +12,7 @@ import tokenizers
 
 from jft.errors import UserError
 
-Reads = Literal["text", "apart"]
+Reads = Literal["text", "apart", "words"]
 
 # Characters; the longest word that WordPiece reads has 100.
 _MARGIN = 256
@@ -32,7 +32,7 @@ class Tokenizer:
   """Of the file that it was read from, for `run.json`."""
   reads: Reads = "text"
   """"text": one text or a pair, in one row; "apart": each text of a pair in a
-  row of its own."""
+  row of its own; "words": a sentence of words that have a tag each."""
 
   def encode_batch(
     self, texts: Sequence[str], pairs: Sequence[str] | None = None
@@ -55,6 +55,43 @@ class Tokenizer:
         "token_type_ids": np.array(encoding.type_ids, np.int32),
       }
       for encoding in self.encoder.encode_batch(given)
+    ]
+
+  @property
+  def room(self) -> int:
+    """How many tokens of `max_length` are left for an example's own."""
+    return self.max_length - self.encoder.num_special_tokens_to_add(False)
+
+  def encode_words(
+    self, sentences: Sequence[Sequence[str]]
+  ) -> list[dict[str, np.ndarray]]:
+    """Encodes sentences word by word, cut to `max_length` tokens.
+
+    Returns:
+      As `encode_batch`, and "first": of a word's first token the word's
+      number, of any other token -1.
+    """
+    return [
+      {
+        "input_ids": np.array(encoding.ids, np.int32),
+        "token_type_ids": np.array(encoding.type_ids, np.int32),
+        "first": _first(encoding.word_ids),
+      }
+      for encoding in _encode_words(self.encoder, sentences)
+    ]
+
+  def count_tokens(
+    self, sentences: Sequence[Sequence[str]]
+  ) -> list[np.ndarray]:
+    """Returns how many tokens each word of each sentence has."""
+    whole = tokenizers.Tokenizer.from_str(self.encoder.to_str())
+    whole.no_truncation()
+    encoded = _encode_words(whole, sentences)
+    return [
+      np.bincount(
+        [i for i in encoding.word_ids if i is not None], minlength=len(words)
+      )
+      for encoding, words in zip(encoded, sentences, strict=True)
     ]
 
   def _shortened(self, text: str) -> str:
@@ -114,6 +151,44 @@ def load_tokenizer(
     raise UserError(f"{file}: not a tokenizer: {error}.") from error
   sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
   return Tokenizer(encoder, max_length, pad_id, sha256, reads)
+
+
+def _encode_words(
+  encoder: tokenizers.Tokenizer, sentences: Sequence[Sequence[str]]
+) -> list[tokenizers.Encoding]:
+  """Encodes words; one that has no token, such as a mark, is an unknown one."""
+  given = [list(words) for words in sentences]
+  encoded = encoder.encode_batch(given, is_pretokenized=True)
+  for i, (words, encoding) in enumerate(zip(given, encoded, strict=True)):
+    seen = {word for word in encoding.word_ids if word is not None}
+    # Truncation leaves words out at the end, and those may well have tokens.
+    end = max(seen, default=0) if encoding.overflowing else len(words)
+    if gone := set(range(end)) - seen:
+      unknown = _unknown(encoder)
+      words = [unknown if j in gone else w for j, w in enumerate(words)]
+      encoded[i] = encoder.encode(words, is_pretokenized=True)
+  return encoded
+
+
+def _unknown(encoder: tokenizers.Tokenizer) -> str:
+  token = getattr(encoder.model, "unk_token", None)
+  if token is None:
+    raise UserError(
+      "a word has no token and the tokenizer no unknown one; take words of"
+      " nothing but marks and blanks out of the data."
+    )
+  return token
+
+
+def _first(word_ids: Sequence[int | None]) -> np.ndarray:
+  """Returns a word's number at its first token, -1 elsewhere.
+
+  >>> _first([None, 0, 0, 1, None]).tolist()
+  [-1, 0, -1, 1, -1]
+  """
+  ids = np.array([-1 if i is None else i for i in word_ids], np.int32)
+  again = np.concatenate([[False], ids[1:] == ids[:-1]])
+  return np.where(again, np.int32(-1), ids)
 
 
 def _find(path: Path) -> Path:

@@ -56,15 +56,19 @@ class TokenExamples:
   """Texts, tokenized once.
 
   Of pairs that are read apart, ids, mask and types are Int32[b 2 n], and an
-  example is as long as its longer text.
+  example is as long as its longer text. Of words the label is Int32[b n], -1
+  where a token is no word's first, and `part` is Int32[b], which part of a
+  sentence it is.
   """
 
   cached = True
 
   def __init__(self, source: Source, tokenizer: Tokenizer):
     self._pad_id = tokenizer.pad_id
+    self._words = tokenizer.reads == "words"
     sides: list[list[dict[str, np.ndarray]]] = []
     labels: list[np.ndarray] = []
+    parts: list[int] = []
     for start in range(0, len(source), _CHUNK):
       stop = min(start + _CHUNK, len(source))
       examples = [source[i] for i in range(start, stop)]
@@ -77,15 +81,22 @@ class TokenExamples:
         for i, example in enumerate(examples)
         if "label" in example
       ]
+      parts += [example.get("part", 0) for example in examples]
     self._sides = [Rows.of(side) for side in sides]
     self.lengths = np.max([side.lengths for side in self._sides], axis=0)
     self.labelled = bool(labels)
-    self._labels = np.array(labels)
     if labels and len(labels) != len(source):
       raise UserError(
         f"{source.name}: {len(labels)} of {len(source)} examples have a label;"
         " expected all or none."
       )
+    if self._words:
+      labels = [
+        _aligned(label, row["first"], i, source)
+        for i, (label, row) in enumerate(zip(labels, sides[0], strict=True))
+      ]
+    self._labels = np.concatenate(labels) if self._words else np.array(labels)
+    self._parts = np.array(parts, np.int32)
 
   def take(
     self, indices: np.ndarray, length: int | None = None, run: Map = map
@@ -96,9 +107,31 @@ class TokenExamples:
     batch = sides[0]
     if len(sides) > 1:
       batch = {key: np.stack([s[key] for s in sides], axis=1) for key in batch}
-    if self.labelled:
+    if self._words:
+      real, where = self._sides[0].places(indices, width)
+      batch["label"] = np.where(real, self._labels[where], np.int32(-1))
+      batch["part"] = self._parts[indices]
+    elif self.labelled:
       batch["label"] = self._labels[indices]
     return batch
+
+
+def _aligned(
+  label: np.ndarray, first: np.ndarray, index: int, source: Source
+) -> np.ndarray:
+  """Returns a word's tag at its first token, -1 elsewhere."""
+  read = int(first.max()) + 1
+  if read > len(label):
+    raise UserError(
+      f"example {index} of {source.name}: {len(label)} tags for {read} or more"
+      " words; each word has one."
+    )
+  if read < len(label):
+    raise UserError(
+      f"example {index} of {source.name}: {read} of its {len(label)} words are"
+      " read, the rest is too long; read the source through data.windows."
+    )
+  return np.where(first >= 0, label[np.maximum(first, 0)], np.int32(-1))
 
 
 def _tokenize(
@@ -108,6 +141,8 @@ def _tokenize(
   start: int,
 ) -> list[list[dict[str, np.ndarray]]]:
   """Returns the encoded texts, or of pairs read apart the first and second."""
+  if tokenizer.reads == "words":
+    return [tokenizer.encode_words(_words(examples, source, start))]
   apart = tokenizer.reads == "apart"
   for i, example in enumerate(examples, start):
     for key in ("text", "text_pair"):
@@ -124,3 +159,18 @@ def _tokenize(
   if apart:
     return [tokenizer.encode_batch(side) for side in (texts, pairs or [])]
   return [tokenizer.encode_batch(texts, pairs)]
+
+
+def _words(
+  examples: list[dict[str, Any]], source: Source, start: int
+) -> list[tuple[str, ...]]:
+  for i, example in enumerate(examples, start):
+    found = example.get("words")
+    if (
+      not isinstance(found, tuple | list) or not found or "label" not in example
+    ):
+      raise UserError(
+        f'example {i} of {source.name}: token classification reads "words" and'
+        f' their "label", got {sorted(example)} with the words {found!r}.'
+      )
+  return [tuple(example["words"]) for example in examples]

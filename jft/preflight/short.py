@@ -4,7 +4,8 @@ import numpy as np
 
 from jft.build import Run
 from jft.data.hashing import Digests
-from jft.preflight import labels, leaks, numbers, start
+from jft.data.labels import kind_of
+from jft.preflight import labels, leaks, numbers, start, tags
 from jft.preflight.finding import Finding, guarded
 from jft.typing import Any
 
@@ -43,12 +44,17 @@ def of_data(run: Run) -> tuple[Finding, ...]:
 def _check(run: Run, splits: dict[str, np.ndarray]) -> list[Finding]:
   if run.task.name in ("regression", "similarity"):
     return numbers.check(splits, run.task.expected(splits["train"], 0))
+  if run.task.name == "token_classification":
+    return tags.check(splits, run.label_names)
   return labels.check(splits, run.label_names)
 
 
 def _labels(run: Run, split: str) -> np.ndarray:
   """Every label where the source knows them, else those that were hashed."""
   source: Any = run.splits.sources[split]
+  if kind_of(source) == "tags":
+    rows = [source[i]["label"] for i in range(len(source))]
+    return np.concatenate(rows)
   known = getattr(source, "labels", None)
   if known is not None:
     return np.asarray(known)

@@ -19,6 +19,8 @@ def show(source: Any, i: int) -> str:
     return where(source, i)
   example = whole[at]
   texts = [example[key] for key in ("text", "text_pair") if key in example]
+  if "words" in example:
+    texts = [" ".join(example["words"])]
   letters = _LETTERS // max(1, len(texts))
   return " ".join(
     [where(source, i), *(f'"{short(text, letters)}"' for text in texts)]

@@ -45,11 +45,11 @@ def survey(source: Any, index: np.ndarray, tokenizer: Tokenizer) -> Seen:
   texts, empty, tokens, unknown = [], [], [], []
   for start in range(0, len(index), _CHUNK):
     rows = [source[int(i)] for i in index[start : start + _CHUNK]]
-    parts = [
-      tuple(row[key] for key in ("text", "text_pair") if key in row)
-      for row in rows
-    ]
-    if tokenizer.reads == "apart":
+    parts = [_texts(row) for row in rows]
+    if tokenizer.reads == "words":
+      given = [list(row["words"]) for row in rows]
+      read = [[x] for x in whole.encode_batch(given, is_pretokenized=True)]
+    elif tokenizer.reads == "apart":
       read = [whole.encode_batch(list(p)) for p in parts]
     else:
       given = [p if len(p) == 2 else p[0] for p in parts]
@@ -66,6 +66,12 @@ def survey(source: Any, index: np.ndarray, tokenizer: Tokenizer) -> Seen:
     np.array(tokens, np.int64),
     np.array(unknown, np.int64),
   )
+
+
+def _texts(row: Mapping[str, Any]) -> tuple[str, ...]:
+  if "words" in row:
+    return (" ".join(row["words"]),)
+  return tuple(row[key] for key in ("text", "text_pair") if key in row)
 
 
 def check(

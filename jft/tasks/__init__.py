@@ -7,9 +7,10 @@ step = jft.make_train_step(net.apply, task, tx)
 
 import types
 
-from jft.tasks import classes, numbers
+from jft.tasks import classes, numbers, tags
 from jft.tasks.classes import classification
 from jft.tasks.numbers import regression
+from jft.tasks.tags import token_classification
 from jft.tasks.task import RESERVED, Expected, Task, model_inputs
 from jft.typing import Mapping
 
@@ -21,6 +22,7 @@ __all__ = [
   "classification",
   "model_inputs",
   "regression",
+  "token_classification",
 ]
 
 BETTER: Mapping[str, Mapping[str, str]] = types.MappingProxyType(
@@ -28,6 +30,7 @@ BETTER: Mapping[str, Mapping[str, str]] = types.MappingProxyType(
     "classification": classes.BETTER,
     "regression": numbers.BETTER,
     "similarity": numbers.BETTER,
+    "token_classification": tags.BETTER,
   }
 )
 """{task.name of a config: {metric: which of its values is best}}."""

@@ -82,8 +82,8 @@ def _report(seen: Any, names: Sequence[str]) -> dict[str, Any]:
   return metrics.classification_report(label, seen.logits.argmax(-1), names)
 
 
-def _rows(outputs: Any, names: Sequence[str]) -> list[dict[str, Any]]:
-  return [_row(row, names) for row in softmax(outputs["logits"])]
+def _rows(seen: Any, names: Sequence[str]) -> list[dict[str, Any]]:
+  return [_row(row, names) for row in softmax(seen.logits)]
 
 
 def _row(probabilities: np.ndarray, names: Sequence[str]) -> dict[str, Any]:

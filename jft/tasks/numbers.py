@@ -112,8 +112,8 @@ def _report(seen: Any, names: Sequence[str]) -> dict[str, Any]:
   }
 
 
-def _rows(outputs: Any, names: Sequence[str]) -> list[dict[str, Any]]:
-  return [{"value": round(float(value), 6)} for value in outputs["value"]]
+def _rows(seen: Any, names: Sequence[str]) -> list[dict[str, Any]]:
+  return [{"value": round(float(x), 6)} for x in seen.outputs["value"]]
 
 
 def _expected(

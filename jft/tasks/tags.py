@@ -91,16 +91,15 @@ def _kept(outputs: Outputs) -> dict[str, Array]:
   }
 
 
-def sentences(
-  rows: np.ndarray, label: np.ndarray, part: np.ndarray
-) -> list[np.ndarray]:
+def sentences(seen: Any, rows: np.ndarray) -> list[np.ndarray]:
   """Returns what stands at each word, the parts of a sentence joined.
 
   Args:
+    seen: what evaluation saw: `label`, and `part`, 0 where a sentence begins.
     rows: ["n m"], of every token.
-    label: Int["n m"], `IGNORED` where a token is no word's first.
-    part: Int["n"], 0 where a sentence begins.
   """
+  label = np.asarray(seen.label)
+  part = np.zeros(len(label), int) if seen.part is None else seen.part
   found: list[list[np.ndarray]] = []
   for row, asked, number in zip(rows, label != IGNORED, part, strict=True):
     if number == 0 or not found:
@@ -109,44 +108,37 @@ def sentences(
   return [np.concatenate(parts) for parts in found]
 
 
-def _tags(seen: Any, names: Sequence[str]) -> tuple[list, list]:
-  label = np.asarray(seen.label)
-  part = np.zeros(len(label), int) if seen.part is None else seen.part
+def _report_of(seen: Any, names: Sequence[str]) -> dict[str, Any]:
   true, predicted = (
-    [[names[i] for i in row] for row in sentences(rows, label, part)]
-    for rows in (label, seen.outputs["tag"])
+    [[names[int(i)] for i in row] for row in sentences(seen, rows)]
+    for rows in (np.asarray(seen.label), seen.outputs["tag"])
   )
-  return true, predicted
+  return span_report(true, predicted)
 
 
 def _summary(seen: Any, names: Sequence[str]) -> dict[str, float]:
-  found = span_report(*_tags(seen, names))
+  found = _report_of(seen, names)
   return {name: found[name] for name in ("f1", "precision", "recall")}
 
 
 def _report(seen: Any, names: Sequence[str]) -> dict[str, Any]:
-  found = span_report(*_tags(seen, names))
-  return {"title": "Spans", "classes": found["classes"]}
+  return {"title": "Spans", "classes": _report_of(seen, names)["classes"]}
 
 
-def _rows(outputs: Any, names: Sequence[str]) -> list[dict[str, Any]]:
-  """Tags, their probabilities and spans of each sentence.
-
-  Here `outputs` has "label" and "part" too, which say where words begin.
-  """
-  where = np.asarray(outputs["label"]), np.asarray(outputs["part"])
+def _rows(seen: Any, names: Sequence[str]) -> list[dict[str, Any]]:
+  """Tags, their probabilities and the spans of each sentence."""
   found = zip(
-    sentences(outputs["tag"], *where),
-    sentences(outputs["probability"], *where),
+    sentences(seen, seen.outputs["tag"]),
+    sentences(seen, seen.outputs["probability"]),
     strict=True,
   )
-  return [_row([names[i] for i in tags], p.tolist()) for tags, p in found]
+  return [_row([names[int(i)] for i in tags], p.tolist()) for tags, p in found]
 
 
 def _row(tags: list[str], probabilities: list[float]) -> dict[str, Any]:
   return {
     "tags": tags,
-    "probabilities": [round(p, 6) for p in probabilities],
+    "tag_probabilities": [round(p, 6) for p in probabilities],
     "spans": [
       {"type": kind, "start": start, "end": end}
       for kind, start, end in spans(tags)
@@ -155,7 +147,7 @@ def _row(tags: list[str], probabilities: list[float]) -> dict[str, Any]:
 
 
 def _answer(label: Any, names: Sequence[str]) -> str:
-  text = " ".join(names[i] for i in np.asarray(label) if i != IGNORED)
+  text = " ".join(names[int(i)] for i in np.asarray(label) if i != IGNORED)
   return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 

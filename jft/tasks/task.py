@@ -52,8 +52,8 @@ def _no_report(seen: Any, names: Sequence[str]) -> dict[str, Any]:
   return {}
 
 
-def _logit_rows(outputs: Any, names: Sequence[str]) -> list[dict[str, Any]]:
-  return [{"logits": row.tolist()} for row in outputs["logits"]]
+def _logit_rows(seen: Any, names: Sequence[str]) -> list[dict[str, Any]]:
+  return [{"logits": row.tolist()} for row in seen.logits]
 
 
 def _text(label: Any, names: Sequence[str]) -> str:
@@ -76,7 +76,7 @@ class Task:
     right: the metric that is 1 where an example is right, "" without one.
     summary: what evaluation saw -> {metric: value} that are no means.
     report: (what evaluation saw, names) -> what the report page shows.
-    rows: (what was kept, names) -> a prediction for each example.
+    rows: (what was seen, names) -> a prediction for each example.
     answer: (label, names) -> an example's label in a few words.
     expected: (training labels, number of classes) -> `Expected`, or None.
     least_loss: number of classes -> the lowest mean loss there is.
