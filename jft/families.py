@@ -4,16 +4,26 @@ This is where models/ and pretrained/, which never import each other, meet.
 """
 
 import dataclasses
+import functools
 import types
 
 from jft.errors import UserError, did_you_mean
-from jft.models import bert, efficientnet, efficientnet_hf, resnet
+from jft.models import (
+  bert,
+  efficientnet,
+  efficientnet_hf,
+  resnet,
+  vit,
+  vit_hf,
+)
 from jft.pretrained.dialect import Dialect, Shapes
 from jft.pretrained.layouts import Entry
 from jft.pretrained.names import bert as bert_names
 from jft.pretrained.names import efficientnet as efficientnet_names
 from jft.pretrained.names import resnet as resnet_names
-from jft.typing import Any, Callable, Mapping
+from jft.pretrained.names import vit as vit_names
+from jft.pretrained.resample import resample_position
+from jft.typing import Any, Callable, Mapping, Rules
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +38,8 @@ class Family:
     dialects: how its weights are written down, the most particular first.
     stem: regex of the kernel that reads the image's channels, if any.
     words: regex of the leaves with a row for every word, if any.
+    positions: config -> (regex, fn(array, shape) -> array) of the leaves whose
+      shape follows from the image's size, if any.
     from_hf: a `config.json` of transformers -> config; its `model_types`.
   """
 
@@ -38,6 +50,7 @@ class Family:
   dialects: tuple[Dialect, ...]
   stem: str = ""
   words: str = ""
+  positions: Callable[[Any], Rules] = lambda config: ()
   from_hf: Callable[[Mapping[str, Any]], Any] | None = None
   model_types: tuple[str, ...] = ()
 
@@ -78,9 +91,29 @@ BERT = Family(
   model_types=("bert",),
 )
 
+VIT = Family(
+  "vit",
+  "image",
+  vit.PRESETS,
+  vit.module,
+  vit_names.DIALECTS,
+  from_hf=vit_hf.from_hf,
+  model_types=vit_hf.MODEL_TYPES,
+  stem="params/embeddings/patch/kernel",
+  positions=lambda config: (
+    (
+      "params/embeddings/position/embedding",
+      functools.partial(
+        resample_position, prefix_tokens=config.prefix_positions
+      ),
+    ),
+  ),
+)
+
 _ALL = (
   RESNET,
   EFFICIENTNET,
+  VIT,
   BERT,
 )
 
@@ -139,7 +172,8 @@ def own_classes(
     table: {jft name: Entry}.
     shapes: {source name: shape}.
   """
-  for name in ("params/head/bias", "params/head/out/bias"):
+  for kind in ("", "out/", "class/"):
+    name = f"params/head/{kind}bias"
     entry = table.get(name)
     if entry and entry.source in shapes:
       if getattr(config, "task", "") == "mlm":

@@ -42,7 +42,7 @@ class Change:
   @property
   def renews_head(self) -> bool:
     """Whether the source's classes are those of another head."""
-    last = ("params/head/kernel", "params/head/out/kernel")
+    last = tuple(f"params/head/{n}kernel" for n in ("", "out/", "class/"))
     return any(re.fullmatch(r, name) for r in self.reinit for name in last)
 
 
@@ -140,7 +140,7 @@ def fill(plan: Plan, key: Key | None, place: adapt.Place) -> Loaded:
       plan.dropped,
       initial=initial,
       reinit=reinit,
-      resize=_resize(family, plan.change.options),
+      resize=_resize(family, config, plan.change.options),
       place=place,
     )
     hashed.result()
@@ -214,6 +214,7 @@ def dummy_inputs(spec_or_family: Any, config: Any, size: int = 32) -> Any:
   if isinstance(config, Own):
     return jax.tree.map(jnp.zeros_like, config.inputs)
   if spec_or_family.kind == "image":
+    size = getattr(config, "image_size", size)  # it may read no other
     return jnp.zeros((1, size, size, config.in_channels))
   tokens = jnp.zeros((1, 8), jnp.int32)
   return {"input_ids": tokens, "attention_mask": tokens + 1}
@@ -270,13 +271,15 @@ def _dropped(dialect: Dialect, config: Any, change: Change) -> Rules:
   return [*dialect.dropped(config), *head]
 
 
-def _resize(family: Family, options: Mapping[str, Any]) -> Rules:
+def _resize(family: Family, config: Any, options: Mapping[str, Any]) -> Rules:
   """What may be fitted: only what was asked to have another size."""
   rules = []
   if "in_channels" in options:
     rules.append((family.stem, surgery.fit_channels))
   if "vocab_size" in options:
     rules.append((family.words, surgery.fit_rows))
+  if "image_size" in options:
+    rules += family.positions(config)
   return rules
 
 

@@ -72,6 +72,7 @@ def make_head(
   dtype: Any,
   param_dtype: Any,
   use_bias: bool = True,
+  name: str = "head",
 ) -> Callable[..., Array]:
   """Returns (features, train) -> logits, inside a compact call.
 
@@ -83,6 +84,7 @@ def make_head(
     kernel_init: as the family draws it.
     dtype, param_dtype: of computation and parameters.
     use_bias: of the last layer.
+    name: other than "head" for one of several, inside a module of that name.
   """
   spec = Head(head) if isinstance(head, int) else head
   init = _INITS[spec.init] or kernel_init
@@ -103,13 +105,13 @@ def make_head(
     "param_dtype": param_dtype,
   }
   if not spec.widths:
-    dense = nn.Dense(**last, name="head")
+    dense = nn.Dense(**last, name=name)
 
     def plain(x: Float[Array, "*b d"], train: bool) -> Float[Array, "*b k"]:
       return dense(_drop(spec, train)(x))
 
     return plain
-  return MlpHead(spec, kernel_init, last, name="head")
+  return MlpHead(spec, kernel_init, last, name=name)
 
 
 class MlpHead(nn.Module):
