@@ -41,6 +41,7 @@ _MODULES = {
       "parallel",
       "rules",
       "schedules",
+      "surgery",
       "tasks",
       "tree",
     )

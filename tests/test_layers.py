@@ -60,6 +60,7 @@ FLOORS = {
   "jft.state": 3,
   "jft.step": 3,
   "jft.store": 3,
+  "jft.surgery": 3,
   "jft.trace": 3,
   "jft.writers": 3,
   # Assembly.
