@@ -1,4 +1,4 @@
-"""ResNet: torchvision's numbers and parameter counts."""
+"""ResNet: the originals' numbers and parameter counts."""
 
 import re
 
@@ -32,16 +32,26 @@ def run_once(fn, *args):
   return jax.jit(fn, compiler_options=case.OPTIONS)(*args)
 
 
-@pytest.mark.parametrize("arch", ["resnet18", "resnet50", "resnet14_small"])
-def test_inference_is_torchvisions(arch):
+SHALLOW = ["resnext_shallow", "wide_shallow", "deep_shallow", "deep_basic"]
+
+
+@pytest.mark.parametrize(
+  "arch",
+  ["resnet18", "resnet50", "resnet14_small", *SHALLOW, *case.OTHERS],
+)
+def test_inference_is_the_originals(arch):
   want = case.read(arch, train=False)
   case.assert_close(case.evaluated(arch), want, TOLERANCE)
 
 
 @pytest.mark.parametrize(
-  "arch", ["resnet18", "resnet_shallow", "resnet14_small"]
+  "arch",
+  [
+    *("resnet18", "resnet_shallow", "resnet14_small", "resnext_shallow"),
+    *("deep_basic", "hf_strided", "keras_resnet"),
+  ],
 )
-def test_gradients_and_statistics_are_torchvisions(arch):
+def test_gradients_and_statistics_are_the_originals(arch):
   want = case.read(arch, train=True)
   case.assert_close(case.trained(arch), want, TOLERANCE)
 
@@ -54,9 +64,20 @@ def test_gradients_and_statistics_are_torchvisions(arch):
     ("resnet50", 25_557_032),
     ("resnet101", 44_549_160),
     ("resnet152", 60_192_808),
+    ("wide_resnet50_2", 68_883_240),
+    ("wide_resnet101_2", 126_886_696),
+    ("resnext50_32x4d", 25_028_904),
+    ("resnext101_32x8d", 88_791_336),
+    ("resnext101_64x4d", 83_455_272),
+    ("resnet18d", 11_708_744),
+    ("resnet26d", 16_014_408),
+    ("resnet34d", 21_816_904),
+    ("resnet50d", 25_576_264),
+    ("resnet101d", 44_568_392),
+    ("resnet152d", 60_212_040),
   ],
 )
-def test_presets_have_torchvisions_parameter_counts(arch, parameters):
+def test_presets_have_the_originals_parameter_counts(arch, parameters):
   variables = tree.unflatten(case.target(arch, 1000))
   assert tree.count(variables["params"]) == parameters
 
@@ -148,11 +169,43 @@ def test_axis_name_gives_statistics_of_the_global_batch():
     ({"stage_sizes": (2, 0)}, r"stage_sizes .*\(2, 0\)"),
     ({"stage_sizes": ()}, "stage_sizes"),
     ({"width": 0}, "width"),
+    ({"shortcut": "mean"}, "shortcut must be one of .*'mean'"),
+    ({"groups": 32}, "groups=1 and group_width=64, got 32 and 64"),
+    ({"block": "bottleneck", "group_width": 3, "width": 8}, "8 \\* 3"),
+    ({"norm_eps": 0.0}, "norm_eps"),
   ],
 )
 def test_a_config_that_cannot_be_is_refused(wrong, message):
   with pytest.raises(UserError, match=message):
     resnet.Config(**({"stage_sizes": (2, 2)} | wrong))
+
+
+@pytest.mark.parametrize(
+  ("key", "value"),
+  [
+    ("hidden_sizes", [256, 512, 1024, 1024]),
+    ("hidden_act", "gelu"),
+    ("downsample_in_first_stage", True),
+    ("layer_type", "basic"),
+  ],
+)
+def test_what_transformers_config_may_not_ask(key, value):
+  with pytest.raises(UserError, match=r"config\.json: .*only has"):
+    resnet.Config.from_hf({key: value})
+
+
+def test_transformers_config():
+  found = resnet.Config.from_hf(
+    {
+      "layer_type": "basic",
+      "hidden_sizes": [64, 128, 256, 512],
+      "depths": [2, 2, 2, 2],
+      "downsample_in_bottleneck": False,
+    }
+  )
+  assert found == resnet.PRESETS["resnet18"]
+  v1 = resnet.Config.from_hf({"downsample_in_bottleneck": True})
+  assert v1.strided == "1x1"
 
 
 @pytest.mark.parametrize("shape", [(2, 8, 8, 1), (8, 8, 3)])

@@ -1,19 +1,16 @@
-"""Makes tests/golden/resnet*.npz: what torchvision's ResNets compute.
+"""Makes tests/golden/*resnet*.npz and others: what the originals compute.
 
-  cd tests && python -m golden.make_resnet
+  cd tests && KERAS_BACKEND=torch python -m golden.make_resnet
 
-needs torch and torchvision (2.13.0 and 0.28.0 when last run; every file
-records its own). The reference runs in float64 on float32 weights and inputs,
-so all rounding in a comparison is that of the code under test.
+needs torch, torchvision, timm, transformers and keras (every file records the
+versions).
 """
 
 import contextlib
-import hashlib
-import pathlib
+import sys
 
-import numpy as np
 import torch
-from golden import weights
+from golden import reference, weights
 
 
 def import_torchvision():
@@ -64,91 +61,145 @@ class Small(resnet.ResNet):
     return self.fc(x.mean((2, 3)))
 
 
+SHALLOW = [1, 1, 1, 1]
+TORCHVISION = {
+  "resnet_shallow": {},
+  "resnext_shallow": {"groups": 32, "width_per_group": 4},
+  "wide_shallow": {"width_per_group": 128},
+}
+TIMM = {"deep_shallow": "Bottleneck", "deep_basic": "BasicBlock"}
+HF = {
+  "hf_basic": ((1, 2), "basic", {}),
+  "hf_bottleneck": ((1, 2), "bottleneck", {}),
+  "hf_strided": ((2, 1), "bottleneck", {"downsample_in_bottleneck": True}),
+}
+GOLDENS = (
+  *("resnet18", "resnet50", "resnet14_small", *TORCHVISION, *TIMM, *HF),
+  "keras_resnet",
+)
+PRESETS = (
+  *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+  *("wide_resnet50_2", "wide_resnet101_2"),
+  *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d"),
+  *("resnet18d", "resnet26d", "resnet34d", "resnet50d", "resnet101d"),
+  "resnet152d",
+)
+
+
 def make(arch: str) -> torch.nn.Module:
-  """Returns the original of an architecture, in float64."""
+  """Returns the original of an architecture."""
   if arch == "resnet14_small":
-    model = Small((2, 2, 2), 16, 1, weights.CLASSES)
-  elif arch == "resnet_shallow":
-    model = resnet.ResNet(resnet.Bottleneck, [1, 1, 1, 1], weights.CLASSES)
-  else:
-    model = getattr(resnet, arch)(num_classes=weights.CLASSES)
-  return model.double()
+    return Small((2, 2, 2), 16, 1, weights.CLASSES)
+  if arch in TORCHVISION:
+    return resnet.ResNet(
+      resnet.Bottleneck, SHALLOW, weights.CLASSES, **TORCHVISION[arch]
+    )
+  if arch in TIMM:
+    import timm.models.resnet as timm_resnet
+
+    return timm_resnet.ResNet(
+      getattr(timm_resnet, TIMM[arch]),
+      SHALLOW,
+      weights.CLASSES,
+      stem_width=32,
+      stem_type="deep",
+      avg_down=True,
+    )
+  return getattr(resnet, arch)(num_classes=weights.CLASSES)
 
 
-def record(arch: str, seed: int = 0) -> dict[str, np.ndarray]:
+def record(arch: str, seed: int = 0):
   """Returns everything that is compared, by name."""
+  if arch == "keras_resnet":
+    return _keras_record(seed)
+  if arch in HF:
+    return _hf_record(arch, seed)
   model = make(arch)
-  model.load_state_dict(
-    {
-      name: torch.from_numpy(weights.draw(name, tuple(tensor.shape), seed))
-      for name, tensor in model.state_dict().items()
-      if not name.endswith("num_batches_tracked")
-    },
-    strict=False,
-  )
-  image = torch.from_numpy(weights.images(model.conv1.in_channels, seed))
-  image = image.permute(0, 3, 1, 2).double()
-  return _evaluated(model.eval(), image) | _trained(model.train(), image)
-
-
-def _evaluated(model, image) -> dict[str, np.ndarray]:
-  kept = []
   blocks = [
     block
     for name, stage in model.named_children()
     if name.startswith("layer")
     for block in stage
   ]
-  hooks = [
-    block.register_forward_hook(lambda _, __, out: kept.append(out))
-    for block in blocks
+  return reference.record(
+    model,
+    blocks,
+    model.fc,
+    size=72 if arch in TIMM else 64,
+    channels=1 if arch == "resnet14_small" else 3,
+    seed=seed,
+  )
+
+
+def _hf_record(arch: str, seed: int):
+  import transformers
+
+  depths, layer_type, others = HF[arch]
+  expansion = 4 if layer_type == "bottleneck" else 1
+  config = transformers.ResNetConfig(
+    embedding_size=16,
+    hidden_sizes=[16 * expansion, 32 * expansion],
+    depths=list(depths),
+    layer_type=layer_type,
+    num_labels=weights.CLASSES,
+    **others,
+  )
+  model = transformers.ResNetForImageClassification(config)
+  blocks = [
+    layer for stage in model.resnet.encoder.stages for layer in stage.layers
   ]
-  with torch.no_grad():
-    logits = model(image)
-  for hook in hooks:
-    hook.remove()
-  result = {
-    f"block_{i:02d}": np.append(
-      weights.summary("block", out.numpy(), 8), out.abs().mean().item()
-    )
-    for i, out in enumerate(kept)
-  }
-  pooled = kept[-1].mean((2, 3))
-  return result | {"logits": logits.numpy(), "features": pooled.numpy()}
+  return reference.record(model, blocks, model.classifier[1], seed=seed)
 
 
-def _trained(model, image) -> dict[str, np.ndarray]:
-  logits = model(image)
-  labels = torch.arange(len(image))
-  torch.nn.functional.cross_entropy(logits, labels).backward()
-  result = {"train/logits": logits.detach().numpy()}
-  for name, parameter in model.named_parameters():
-    gradient = parameter.grad.numpy()
-    result[f"grad/{name}"] = weights.summary(name, gradient)
-  for name, buffer in model.named_buffers():
-    if "running" in name:
-      result[f"stats/{name}"] = weights.summary(name, buffer.numpy())
-  return result
+def _keras_record(seed: int):
+  import keras
+
+  keras.backend.set_floatx("float64")
+  kind = keras.src.applications.resnet
+
+  def stages(x):
+    x = kind.stack_residual_blocks_v1(x, 64, 1, stride1=1, name="conv2")
+    return kind.stack_residual_blocks_v1(x, 128, 2, name="conv3")
+
+  model = kind.ResNet(
+    stages,
+    preact=False,
+    use_bias=True,
+    weights=None,
+    input_shape=(64, 64, 3),
+    classes=weights.CLASSES,
+    classifier_activation=None,
+  )
+  blocks = [f"conv{i}_block{j}_out" for i, j in ((2, 1), (3, 1), (3, 2))]
+  return reference.keras_record(model, blocks, "avg_pool", seed=seed)
 
 
-def digest(arch: str) -> str:
-  """Returns the hash of a state dict's names and shapes (1000 classes)."""
-  with torch.device("meta"):
-    state = getattr(resnet, arch)().state_dict()
-  rows = sorted(f"{name} {tuple(x.shape)}" for name, x in state.items())
-  rows = [row for row in rows if "num_batches_tracked" not in row]
-  return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:32]
+def facts(arch: str) -> tuple[str, int]:
+  """Returns the digest of a preset's names and shapes, and its parameters."""
+  if arch.endswith("d") and not arch.startswith("resnext"):
+    import timm
+
+    return reference.torch_facts(lambda: timm.create_model(arch))
+  return reference.torch_facts(getattr(resnet, arch))
 
 
-def main() -> None:
-  for layers in (18, 34, 50, 101, 152):
-    print(f"resnet{layers} names and shapes: {digest(f'resnet{layers}')}")
-  versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
-  for arch in ("resnet18", "resnet50", "resnet14_small", "resnet_shallow"):
-    path = pathlib.Path(__file__).with_name(f"{arch}.npz")
-    np.savez_compressed(path, versions=np.array(versions), **record(arch))
-    print(path.name, path.stat().st_size)
+def versions() -> str:
+  """Returns what the goldens were made with."""
+  import keras
+  import timm
+  import transformers
+
+  modules = (torch, torchvision, timm, transformers, keras)
+  return ", ".join(f"{m.__name__} {m.__version__}" for m in modules)
+
+
+def main(archs) -> None:
+  """Writes the goldens that are asked for, or all."""
+  for arch in PRESETS:
+    print(f'  "{arch}": {facts(arch)},')
+  for arch in archs or GOLDENS:
+    reference.write(arch, versions(), record(arch))
 
 
 if __name__ == "__main__":
-  main()
+  main(sys.argv[1:])

@@ -1,125 +1,79 @@
-"""What jft's ResNets compute, under the names that make_resnet.py records."""
+"""The ResNets of the goldens that make_resnet.py records."""
 
 import functools
-import pathlib
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-from golden import weights
+from golden import vision, weights
+from golden.vision import OPTIONS, assert_close, read
 
-from jft import tree
 from jft.models import resnet
-from jft.pretrained import layouts
 from jft.pretrained.names import resnet as names
+from jft.pretrained.names import resnet_hf, resnet_keras
 
+__all__ = ["OPTIONS", "assert_close", "read"]
+
+_SHALLOW = (1, 1, 1, 1)
 CONFIGS = resnet.PRESETS | {
-  "resnet_shallow": resnet.Config((1, 1, 1, 1), "bottleneck"),
+  "resnet_shallow": resnet.Config(_SHALLOW, "bottleneck"),
+  "resnext_shallow": resnet.Config(
+    _SHALLOW, "bottleneck", groups=32, group_width=4
+  ),
+  "wide_shallow": resnet.Config(_SHALLOW, "bottleneck", group_width=128),
+  "deep_shallow": resnet.Config(
+    _SHALLOW, "bottleneck", stem="deep", shortcut="avg_pool"
+  ),
+  "deep_basic": resnet.Config(_SHALLOW, stem="deep", shortcut="avg_pool"),
   "tiny": resnet.Config((1, 1), "bottleneck", width=4, stem="small"),
 }
-# Each program runs once, so compiling fast matters more than running fast.
-OPTIONS = {"xla_backend_optimization_level": 0}
+
+OTHERS = {
+  "hf_basic": (resnet.Config((1, 2), width=16), resnet_hf.HF),
+  "hf_bottleneck": (resnet.Config((1, 2), "bottleneck", 16), resnet_hf.HF),
+  "hf_strided": (
+    resnet.Config((2, 1), "bottleneck", 16, strided="1x1"),
+    resnet_hf.HF,
+  ),
+  "keras_resnet": (resnet.Config((1, 2), "bottleneck"), resnet_keras.KERAS),
+}
+"""Those in other projects' names: {name: (config, dialect)}."""
+
+ODD = ("deep_shallow", "deep_basic")
+"""On images whose maps have odd sides, for the mean of the shortcut."""
 
 
-def read(arch, *, train):
-  """Returns a golden's arrays: those of training, or of inference."""
-  path = pathlib.Path(__file__).with_name(f"{arch}.npz")
-  with np.load(path) as file:
-    kept = {name: file[name] for name in file.files if name != "versions"}
-  return {name: x for name, x in kept.items() if ("/" in name) == train}
+@functools.cache
+def case(arch):
+  """Returns a golden's model."""
+  config, dialect = OTHERS.get(arch, (CONFIGS.get(arch), names.TORCHVISION))
+  return vision.Case(
+    dialect.adjust(config),
+    resnet.module,
+    resnet.Block,
+    dialect,
+    size=72 if arch in ODD else 64,
+  )
 
 
 @functools.cache
 def target(arch, num_classes=weights.CLASSES):
   """Returns {name: shape and dtype} of a model's variables."""
-  config = CONFIGS[arch]
-  module = resnet.module(config, num_classes)
-  image = jnp.zeros((1, 32, 32, config.in_channels))
-  return tree.flatten(jax.eval_shape(module.init, jax.random.key(0), image))
+  return case(arch).target(num_classes)
 
 
 def source_shapes(arch, num_classes=weights.CLASSES):
   """Returns {source name: shape} of the state dict that fits a model."""
-  table = names.table(CONFIGS[arch])
-  return {
-    table[name].source: layouts.to_source(
-      table[name], np.broadcast_to(np.float32(0), leaf.shape)
-    ).shape
-    for name, leaf in target(arch, num_classes).items()
-  }
+  return case(arch).source_shapes(num_classes)
 
 
-def drawn(arch, seed=0, dtype=np.float32):
+def drawn(arch):
   """Returns a model's variables, drawn under their source names."""
-  shapes = source_shapes(arch)
-  flat = {}
-  for name, entry in names.table(CONFIGS[arch]).items():
-    values = weights.draw(entry.source, shapes[entry.source], seed)
-    flat[name] = layouts.to_jft(entry, values.astype(dtype))
-  return tree.unflatten(flat)
-
-
-def to_source(arch, variables):
-  """Returns {source name: array} of some of a model's variables."""
-  table = names.table(CONFIGS[arch])
-  return {
-    table[name].source: layouts.to_source(table[name], np.asarray(leaf))
-    for name, leaf in tree.flatten(variables).items()
-  }
+  return case(arch).drawn()
 
 
 def evaluated(arch, seed=0):
   """Returns what is recorded of inference."""
-  config = CONFIGS[arch]
-  run = functools.partial(
-    resnet.module(config, weights.CLASSES).apply,
-    mutable="intermediates",
-    capture_intermediates=lambda module, _: isinstance(module, resnet.Block),
-  )
-  image = weights.images(config.in_channels, seed)
-  outputs, kept = jax.jit(run, compiler_options=OPTIONS)(
-    drawn(arch, seed), image
-  )
-  result = {name: outputs[name] for name in ("logits", "features")}
-  for name, block in kept["intermediates"].items():
-    out = np.asarray(block["__call__"][0]).transpose(0, 3, 1, 2)
-    summary = weights.summary("block", out, 8)
-    result[name] = np.append(summary, np.abs(out).mean())
-  return result
+  return case(arch).evaluated(seed)
 
 
-def trained(arch, seed=0, dtype=np.float32):
+def trained(arch, seed=0, dtype="float32"):
   """Returns what is recorded of training."""
-  config = CONFIGS[arch]
-  module = resnet.module(
-    config, weights.CLASSES, dtype=dtype, param_dtype=dtype
-  )
-  variables = drawn(arch, seed, dtype)
-  image = weights.images(config.in_channels, seed)
-  rows = jnp.arange(len(image))
-
-  def loss(params):
-    outputs, new = module.apply(
-      variables | {"params": params}, image, train=True, mutable="batch_stats"
-    )
-    losses = -jax.nn.log_softmax(outputs["logits"])[rows, rows]
-    return losses.mean(), (outputs["logits"], new)
-
-  gradient = jax.jit(jax.grad(loss, has_aux=True), compiler_options=OPTIONS)
-  grads, (logits, new) = gradient(variables["params"])
-  result = {"train/logits": logits}
-  for kind, part in (("grad", {"params": grads}), ("stats", new)):
-    for name, array in to_source(arch, part).items():
-      result[f"{kind}/{name}"] = weights.summary(name, array)
-  return result
-
-
-def assert_close(got, want, tolerance):
-  """Compares records; a tolerance is relative to an array's largest value."""
-  assert got.keys() == want.keys()
-  errors = {
-    name: np.abs(np.asarray(got[name]) - want[name]).max()
-    / np.abs(want[name]).max()
-    for name in want
-  }
-  assert {n: e for n, e in errors.items() if not e <= tolerance} == {}
+  return case(arch).trained(seed, dtype)

@@ -11,28 +11,30 @@ import numpy as np
 CLASSES = 10
 """Outputs of every golden model's head."""
 
+_POSITIVE = ("running_var", "gamma:0", "moving_variance:0")
+
 
 def draw(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
-  """Returns a PyTorch tensor's values, float32, none of them idle.
+  """Returns a tensor's values, float32, none of them idle.
 
   Norm scales and running variances lie in [0.5, 1.5], so that neither is
-  neutral; kernels (out, in, ...) keep the scale of their input.
+  neutral; kernels, PyTorch's (out, in, ...) or Keras' (..., in, out), keep the
+  scale of their input.
   """
   rng = _generator(name, seed)
-  if name.endswith("running_var") or (
-    name.endswith("weight") and len(shape) == 1
-  ):
+  if name.endswith(_POSITIVE) or (name.endswith("weight") and len(shape) == 1):
     values = rng.uniform(0.5, 1.5, shape)
   elif len(shape) > 1:
-    values = rng.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))
+    inputs = shape[:-1] if "kernel" in name else shape[1:]
+    values = rng.standard_normal(shape) / np.sqrt(np.prod(inputs))
   else:
     values = 0.2 * rng.standard_normal(shape)
   return values.astype(np.float32)
 
 
-def images(channels: int, seed: int) -> np.ndarray:
+def images(channels: int, seed: int, size: int = 64) -> np.ndarray:
   """Returns the images of every golden of an image model, [b h w c]."""
-  shape = (2, 64, 64, channels)
+  shape = (2, size, size, channels)
   return _generator("image", seed).standard_normal(shape, np.float32)
 
 
