@@ -214,7 +214,8 @@ def dummy_inputs(spec_or_family: Any, config: Any, size: int = 32) -> Any:
   if isinstance(config, Own):
     return jax.tree.map(jnp.zeros_like, config.inputs)
   if spec_or_family.kind == "image":
-    size = getattr(config, "image_size", size)  # it may read no other
+    if getattr(config, "fixed_size", False):
+      size = config.image_size
     return jnp.zeros((1, size, size, config.in_channels))
   tokens = jnp.zeros((1, 8), jnp.int32)
   return {"input_ids": tokens, "attention_mask": tokens + 1}

@@ -3,7 +3,7 @@
 import dataclasses
 import reprlib
 import types
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from jft.errors import UserError, did_you_mean
 from jft.models.activations import ACTIVATIONS
@@ -59,6 +59,8 @@ class Config:
   Raises:
     UserError: for a value that no vision transformer can have.
   """
+
+  fixed_size: ClassVar[bool] = True  # positions are those of one image_size
 
   width: int = 768
   depth: int = 12
