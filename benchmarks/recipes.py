@@ -2,6 +2,7 @@
 
   python benchmarks/recipes.py               # the quickstart's rows, 5 seeds
   python benchmarks/recipes.py sst2          # MiniLM on SST-2, 3 seeds
+  python benchmarks/recipes.py stsb wnut17   # similarity, entities; 3 seeds
   python benchmarks/readme.py                # writes the tables into README.md
 
 Each run is `jft train` in a fresh process and workdir; the numbers are those of
@@ -33,6 +34,8 @@ ROWS = {
     5,
   ),
   "sst2": ("sst2_minilm", (), 3),
+  "stsb": ("stsb_minilm", (), 3),
+  "wnut17": ("wnut17_minilm", (), 3),
 }
 DEFAULT = ("quickstart", "quickstart_100", "quickstart_100_scratch")
 
@@ -72,7 +75,7 @@ def train(recipe: str, overrides: tuple[str, ...], seed: int) -> dict:
     "best_step": summary["best_step"],
     "wall_secs": summary["wall_secs"],
     "validation": [
-      {key: row[key] for key in ("step", "val/accuracy", "val/loss")}
+      {k: v for k, v in row.items() if k == "step" or k.startswith("val/")}
       for row in validation
     ],
   }

@@ -26,9 +26,8 @@ def get_config():
   c.optim.schedule = "linear"
   c.optim.warmup_steps = 30
   c.optim.clip_norm = 1.0
-  c.train.epochs = 2.0
+  c.train.epochs = 1.0
   c.train.batch_size = 32
-  c.eval.every_epochs = 0.5
   c.stop.metric = "val/spearman"
   c.stop.mode = "max"
   return c

@@ -56,7 +56,9 @@ def survey(source: Any, index: np.ndarray, tokenizer: Tokenizer) -> Seen:
       read = [[encoding] for encoding in whole.encode_batch(given)]
     for row in read:
       tokens.append(max(len(encoding.ids) for encoding in row))
-      unknown.append(sum(encoding.ids.count(unknown_id) for encoding in row))
+      unknown.append(
+        sum(token == unknown_id for encoding in row for token in encoding.ids)
+      )
     texts += ["\t".join(p) for p in parts]
     empty += [not all(text.strip() for text in p) for p in parts]
   return Seen(
