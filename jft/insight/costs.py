@@ -35,6 +35,7 @@ class Memory:
     optimizer: AdamW's moments, of the trained parameters alone.
     working: activations, gradients and whatever else the compiler keeps.
     total: the three and the batch.
+    flops: of an example; of training, forward, backward and update.
   """
 
   use: str
@@ -42,6 +43,12 @@ class Memory:
   optimizer: int
   working: int
   total: int
+  flops: float
+
+
+@dataclasses.dataclass(frozen=True)
+class _Held:
+  variables: Variables
 
 
 def shapes(tree: Any) -> Any:
@@ -65,7 +72,7 @@ def forward_flops(apply: ApplyFn, variables: Variables, inputs: Any) -> float:
     out = apply(variables, inputs)
     return _result(out)
 
-  return _flops(forward, variables, inputs)
+  return _flops(_compiled(forward, variables, inputs))
 
 
 def step_flops(
@@ -88,7 +95,8 @@ def step_flops(
     out = apply({"params": tree.merge(live, held), **rest}, inputs)
     return _result(out).sum()
 
-  return _flops(jax.value_and_grad(loss), live, held, rest, inputs)
+  gradient = jax.value_and_grad(loss)
+  return _flops(_compiled(gradient, live, held, rest, inputs))
 
 
 def memory(apply: ApplyFn, variables: Variables, inputs: Any) -> list[Memory]:
@@ -104,10 +112,10 @@ def memory(apply: ApplyFn, variables: Variables, inputs: Any) -> list[Memory]:
   batch = inputs if isinstance(inputs, dict) else {"image": inputs}
   if "head" not in variables["params"]:
     program = _compiled(lambda v, x: apply(v, x)["features"], variables, inputs)
-    return [_measured("inference", program, variables, ())]
+    return [_measured("inference", program, variables, (), batch)]
   program = _compiled(make_predict_step(apply), variables, batch)
   return [
-    _measured("inference", program, variables, ()),
+    _measured("inference", program, variables, (), batch),
     _training("head only", apply, variables, batch, freeze.linear_probe),
     _training("full", apply, variables, batch, freeze.full),
   ]
@@ -125,11 +133,10 @@ def _training(
   tx = optim.by_label(dict.fromkeys(trained, optax.adamw(1e-3)), labels)
 
   def create(variables: Variables) -> TrainState:
-    held = types.SimpleNamespace(variables=variables)
-    return TrainState.create(held, labels, tx)
+    return TrainState.create(_Held(variables), labels, tx)
 
   state = jax.eval_shape(create, variables)
-  size = next(iter(batch.values())).shape[0]
+  size = _batch_size(batch)
   batch = {
     **batch,
     "label": jax.ShapeDtypeStruct((size,), jnp.int32),
@@ -137,10 +144,12 @@ def _training(
   }
   step = make_train_step(apply, classification(), tx)
   program = _compiled(step, state, batch, donate_argnums=0)
-  return _measured(use, program, state.variables, state.opt_state)
+  return _measured(use, program, state.variables, state.opt_state, batch)
 
 
-def _measured(use: str, program: Any, variables: Any, optimizer: Any) -> Memory:
+def _measured(
+  use: str, program: Any, variables: Any, optimizer: Any, batch: Any
+) -> Memory:
   found = program.memory_analysis()
   total = (
     found.argument_size_in_bytes
@@ -154,15 +163,20 @@ def _measured(use: str, program: Any, variables: Any, optimizer: Any) -> Memory:
     tree.nbytes(optimizer),
     total - found.argument_size_in_bytes,
     total,
+    _flops(program) / _batch_size(batch),
   )
+
+
+def _batch_size(batch: Mapping[str, Any]) -> int:
+  return next(iter(batch.values())).shape[0]
 
 
 def _result(out: Any) -> Any:
   return out["logits"] if "logits" in out else out["features"]
 
 
-def _flops(fn: Callable[..., Any], *args: Any) -> float:
-  costs = _compiled(fn, *args).cost_analysis() or {}
+def _flops(program: Any) -> float:
+  costs = program.cost_analysis() or {}
   return float(costs.get("flops", float("nan")))
 
 

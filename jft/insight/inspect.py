@@ -53,7 +53,8 @@ class Inspection:
     load: {status: count} of the load; dropped: {reason: source tensors}.
     parts: in the order of the network.
     flops: multiply-adds count twice; of one example, forward.
-    step_flops: of one example in a train step; each phase, and "full".
+    step_flops: under a config, of one example's loss and gradient: each phase,
+      and "full", as if everything were trained.
     memory: of jft's steps at `batch_size`, on `device`.
     findings: what is unusual about the values.
     freeze: a row a label (no config: none).
@@ -135,10 +136,12 @@ def _inspect(
   labels = tuning.labels if tuning else {}
   trained = freeze.is_trained(labels) if tuning else lambda name: False
   phases = tuning.phases if tuning else ()
-  active = {
+  active: dict[str, Any] = {
     f"phase {i}": freeze.is_trained(labels, phase.labels)
     for i, phase in enumerate(phases)
-  } | {"full": lambda name: True}
+  }
+  if active:  # to compare with
+    active["full"] = lambda name: True
   model = subject.apply, subject.variables
   return Inspection(
     spec=_facts(subject, size, tokens),

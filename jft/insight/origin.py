@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 import re
 
+from jft.insight.text import clean
 from jft.pretrained.hub import WEIGHTS, Located
 from jft.typing import Any, Mapping
 
@@ -56,7 +57,9 @@ def origin(located: Located) -> Origin:
     found = _of_front_matter(path) if _has_front(text) else _of_list(text)
   except Exception as error:  # YAML of any make: a card is never fatal
     return dataclasses.replace(
-      timm, card=path.name, problem=_clean(f"{type(error).__name__}: {error}")
+      timm,
+      card=path.name,
+      problem=clean(f"{type(error).__name__}: {error}")[:_MAX_CHARS],
     )
   said = {key: value for key, value in found.items() if value}
   return dataclasses.replace(timm, **{"card": path.name, **said})
@@ -85,7 +88,7 @@ def _of_front_matter(path: pathlib.Path) -> dict[str, Any]:
 def _of_list(text: str) -> dict[str, Any]:
   """Reads "- Key: value" lines, as the cards of jft's own models have them."""
   lines = re.findall(r"(?m)^- ([^:\n]+): (.*(?:\n  .*)*)", text)
-  found = {key.lower(): _clean(value) for key, value in lines}
+  found = {key.lower(): clean(value)[:_MAX_CHARS] for key, value in lines}
   trained = found.get("trained on")
   return {
     "licence": found.get("licence", found.get("license", "")),
@@ -113,10 +116,8 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _text(value: Any) -> str:
-  return _clean(str(value)) if isinstance(value, str | int | float) else ""
-
-
-def _clean(text: str) -> str:
-  """Returns one line without anything that a terminal would act on."""
-  text = " ".join(text.split())
-  return "".join(c if c.isprintable() else "?" for c in text)[:_MAX_CHARS]
+  return (
+    clean(str(value))[:_MAX_CHARS]
+    if isinstance(value, str | int | float)
+    else ""
+  )
