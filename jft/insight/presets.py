@@ -2,7 +2,6 @@
 
 import dataclasses
 import fnmatch
-import functools
 import hashlib
 import importlib.resources
 import json
@@ -71,7 +70,6 @@ def presets(pattern: str = "*", *, traced: bool = False) -> list[Preset]:
   return sorted(found, key=lambda p: (order[p.family], p.params, p.name))
 
 
-@functools.cache
 def records() -> Mapping[str, Mapping[str, Any]]:
   """Returns what is on record of each preset: config's hash and parameters."""
   file = importlib.resources.files(__package__ or "jft.insight") / RECORDS

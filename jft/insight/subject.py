@@ -9,11 +9,10 @@ import jax.numpy as jnp
 from jft import families, loading, tree
 from jft.insight import costs
 from jft.insight.oddities import Tensor
+from jft.loading import Change, Plan
+from jft.models.head import Head
 from jft.net import Net
-from jft.plan import Plan
-from jft.pretrained import adapt, hub, layouts
-from jft.pretrained.accounting import Plan as Sides
-from jft.pretrained.accounting import account
+from jft.pretrained import accounting, adapt, hub, layouts
 from jft.pretrained.formats.lazy import shape_of
 from jft.pretrained.report import Report, Row
 from jft.spec import Spec, spec_of
@@ -55,14 +54,17 @@ def of_source(source: str, arch: str | None = None) -> Subject:
   Raises:
     UserError: for whatever `load_pretrained` would refuse by names and shapes.
   """
-  plan = loading.plan(hub.locate(source), arch)
-  sides = Sides(plan.target, plan.weights, plan.table, adapt.HEAD, {})
-  dropped = account(sides, (), plan.dropped)
+  plan = loading.plan(hub.locate(source), arch, Change(None, (), None, {}))
+  sides = accounting.Plan(plan.target, plan.weights, plan.table, adapt.HEAD, {})
+  dropped = adapt.account(sides, {}, plan.dropped)
   loaded = [_loaded(plan, name) for name in plan.target]
+  head = plan.head
+  classes = head.num_classes if isinstance(head, Head) else head
+  kind = plan.located, plan.family, plan.dialect, plan.config, classes
   dtypes = [str(spec.dtype) for spec in plan.weights.specs.values()]
   return Subject(
     loading.linen_apply(plan.module),
-    spec_of(*plan.kind, fresh_head=False),
+    spec_of(*kind, fresh_head=False),
     Report((*loaded, *dropped)),
     tree.unflatten(plan.target),
     plan.located,
@@ -106,13 +108,22 @@ def inputs(spec: Spec, batch_size: int, size: int, tokens: int) -> Any:
 
 
 def with_head(subject: Subject) -> tuple[ApplyFn, Variables]:
-  """Returns a subject's apply and shapes, with a new head if it has none."""
-  if "head" in subject.variables["params"]:
-    return subject.apply, subject.variables
+  """Returns a subject's apply and shapes, with a classifier for its head.
+
+  One that has no head, or that of another task, gets a new one of 10 classes.
+  """
   spec = subject.spec
+  usual = {
+    field.name: field.default
+    for field in dataclasses.fields(spec.config)
+    if field.name == "task"
+  }
+  config = dataclasses.replace(spec.config, **usual)
+  if "head" in subject.variables["params"] and config == spec.config:
+    return subject.apply, subject.variables
   family = families.FAMILIES[spec.family]
-  module = family.module(spec.config, _CLASSES)
-  dummy = loading.dummy_inputs(family, spec.config)
+  module = family.module(config, _CLASSES)
+  dummy = loading.dummy_inputs(family, config)
   variables: Any = jax.eval_shape(module.init, jax.random.key(0), dummy)
   return loading.linen_apply(module), variables
 
