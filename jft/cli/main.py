@@ -16,6 +16,7 @@ examples:
   jft train --config=quickstart --workdir=runs/a --config.optim.lr=3e-3
   jft evaluate --workdir=runs/quickstart
   jft predict --workdir=runs/quickstart digit.png
+  jft models 'resnet*'
   jft inspect --config=configs/quickstart.py
   jft check --config=configs/quickstart.py
   jft replay runs/quickstart
@@ -84,6 +85,7 @@ def _parser():
     check,
     evaluate,
     inspect,
+    models,
     predict,
     prove_resume,
     replay,
@@ -96,6 +98,7 @@ def _parser():
     evaluate,
     predict,
     inspect,
+    models,
     check,
     replay,
     prove_resume,

@@ -1,19 +1,28 @@
-"""What a model is made of, what it costs and what a config would train."""
+"""What a model is, what it costs, and what a config would train of it."""
 
 import dataclasses
 import re
 
-import jax
-import numpy as np
-
-from jft import loading, net, tree
+from jft import tree
 from jft.build.data import make_sources
 from jft.build.run import load_net, total_steps
 from jft.build.tuning import Tuning, make_tuning
-from jft.net import Net
+from jft.errors import UserError
+from jft.insight import costs, oddities
+from jft.insight.costs import Memory
+from jft.insight.origin import Origin, origin
+from jft.insight.subject import (
+  Subject,
+  inputs,
+  of_net,
+  of_source,
+  with_head,
+)
+from jft.preflight.finding import Finding
 from jft.tuning import freeze
 from jft.typing import Any, Sequence
 
+BATCH_SIZE = 32
 # Where no config says how long a text is.
 _TOKENS = 128
 
@@ -40,104 +49,159 @@ class Inspection:
 
   Attributes:
     spec: family, preset, source, input and label facts.
-    load: {status: count} of the load.
+    origin: what the model's own card says, None for random weights.
+    load: {status: count} of the load; dropped: {reason: source tensors}.
     parts: in the order of the network.
     flops: multiply-adds count twice; of one example, forward.
-    step_flops: of one example in a train step; each phase, and "full".
-    freeze: a row a label (no config: one row, all frozen).
+    step_flops: under a config, of one example's loss and gradient: each phase,
+      and "full", as if everything were trained.
+    memory: of jft's steps at `batch_size`, on `device`.
+    findings: what is unusual about the values.
+    freeze: a row a label (no config: none).
     phases: which labels from which step on.
   """
 
   spec: dict[str, Any]
+  origin: Origin | None
   load: dict[str, int]
+  dropped: dict[str, list[str]]
   parts: list[Part]
   flops: float
   step_flops: dict[str, float]
+  batch_size: int
+  device: str
+  memory: list[Memory]
+  findings: list[Finding]
   freeze: list[freeze.Row]
   phases: list[dict[str, Any]]
 
 
-def inspect_source(source: str, *, arch: str | None = None) -> Inspection:
-  """Inspects pretrained weights as they are.
+def inspect_source(
+  source: str, *, arch: str | None = None, batch_size: int = BATCH_SIZE
+) -> Inspection:
+  """Inspects pretrained weights as they are, one tensor in memory at a time.
 
   Args:
     source: as for `load_pretrained`.
     arch: of a bare file.
+    batch_size: examples that the memory is asked for.
   """
-  network = net.load_pretrained(source, arch=arch)
-  return _inspect(network, None, network.spec.image_size, _TOKENS)
+  _check(batch_size)
+  subject = of_source(source, arch)
+  spec = subject.spec
+  tokens = min(_TOKENS, getattr(spec.config, "max_tokens", _TOKENS))
+  return _inspect(subject, None, spec.image_size, tokens, batch_size)
 
 
-def inspect_config(config: Any) -> Inspection:
-  """Inspects a config's model with what the config would train."""
+def inspect_config(config: Any, *, batch_size: int | None = None) -> Inspection:
+  """Inspects a config's model with what the config would train.
+
+  Args:
+    config: as `jft.config.load` returns it.
+    batch_size: examples that the memory is asked for; None: the config's.
+  """
   from jft.build.check import check
 
   check(config)
+  if batch_size is None:
+    batch_size = int(config.train.batch_size)
+  _check(batch_size)
   sources = make_sources(config)
   network = load_net(config, sources["train"].label_names or ())
   total = total_steps(config, len(sources["train"]))
   return _inspect(
-    network,
+    of_net(network),
     make_tuning(config, network.params, total),
     config.data.image_size or network.spec.image_size,
     config.data.max_length,
+    batch_size,
   )
 
 
+def _check(batch_size: int) -> None:
+  if batch_size < 1:
+    raise UserError(f"batch_size={batch_size} must be at least 1.")
+
+
 def _inspect(
-  network: Net, tuning: Tuning | None, size: int, tokens: int
+  subject: Subject,
+  tuning: Tuning | None,
+  size: int,
+  tokens: int,
+  batch_size: int,
 ) -> Inspection:
-  inputs = _inputs(network, size, tokens)
+  one = inputs(subject.spec, 1, size, tokens)
+  many = inputs(subject.spec, batch_size, size, tokens)
+  params = subject.variables["params"]
   labels = tuning.labels if tuning else {}
   trained = freeze.is_trained(labels) if tuning else lambda name: False
   phases = tuning.phases if tuning else ()
-  step_flops = {
-    f"phase {i}": _step_flops(
-      network, freeze.is_trained(labels, phase.labels), inputs
-    )
+  active: dict[str, Any] = {
+    f"phase {i}": freeze.is_trained(labels, phase.labels)
     for i, phase in enumerate(phases)
   }
+  if active:  # to compare with
+    active["full"] = lambda name: True
+  model = subject.apply, subject.variables
   return Inspection(
-    spec=_facts(network, size, tokens),
-    load=network.report.counts(),
-    parts=_parts(network.params, trained),
-    flops=_cost(_forward(network), network.variables, inputs),
+    spec=_facts(subject, size, tokens),
+    origin=origin(subject.located) if subject.located else None,
+    load=subject.report.counts(),
+    dropped=_dropped(subject),
+    parts=_parts(params, trained),
+    flops=costs.forward_flops(*model, one),
     step_flops={
-      **step_flops,
-      "full": _step_flops(network, lambda name: True, inputs),
+      name: costs.step_flops(*model, one, fits) for name, fits in active.items()
     },
-    freeze=freeze.table(network.params, labels, tuning.transforms)
-    if tuning
-    else [],
+    batch_size=batch_size,
+    device=costs.device(),
+    memory=costs.memory(*with_head(subject), many),
+    findings=oddities.find(subject.tensors()),
+    freeze=freeze.table(params, labels, tuning.transforms) if tuning else [],
     phases=[
       {"start_step": p.start_step, "labels": sorted(p.labels)} for p in phases
     ],
   )
 
 
-def _facts(network: Net, size: int, tokens: int) -> dict[str, Any]:
-  spec = network.spec
-  inputs = f"up to {tokens} token ids"
-  if spec.kind == "image":
-    inputs = (
-      f"{size} x {size} x {spec.config.in_channels},"
-      f" (x / 255 - {_numbers(spec.mean)}) / {_numbers(spec.std)}"
-    )
-  return {
+def _facts(subject: Subject, size: int, tokens: int) -> dict[str, Any]:
+  spec = subject.spec
+  facts: dict[str, Any] = {
     "source": spec.source,
+    "sha256": spec.sha256,
     "family": spec.family,
     "preset": spec.preset,
-    "inputs": inputs,
+    "kind": spec.kind,
+    "dialect": subject.dialect,
+    "params": tree.count(subject.variables["params"]),
+    "mb": round(tree.nbytes(subject.variables) / 2**20, 2),
+    "stored": dict(subject.stored),
     "num_classes": spec.num_classes,
     "label_names": list(spec.label_names),
-    "params": tree.count(network.params),
-    "mb": round(tree.nbytes(network.variables) / 2**20, 2),
-    "sha256": spec.sha256,
+  }
+  if spec.kind == "image":
+    normalise = f"(x / 255 - {_numbers(spec.mean)}) / {_numbers(spec.std)}"
+    shape = f"{size} x {size} x {spec.config.in_channels}"
+    return facts | {"inputs": f"{shape}, {normalise}", "image_size": size}
+  return facts | {
+    "inputs": f"up to {tokens} token ids",
+    "tokens": tokens,
+    "max_tokens": getattr(spec.config, "max_tokens", None),
+    "vocab_size": getattr(spec.config, "vocab_size", None),
+    "tokenizer": spec.tokenizer.name if spec.tokenizer else None,
   }
 
 
 def _numbers(values: Sequence[float]) -> str:
   return ", ".join(f"{value:g}" for value in values)
+
+
+def _dropped(subject: Subject) -> dict[str, list[str]]:
+  found: dict[str, list[str]] = {}
+  for row in subject.report:
+    if row.status == "dropped":
+      found.setdefault(row.reason, []).append(str(row.source))
+  return found
 
 
 def _parts(params: Any, trained) -> list[Part]:
@@ -163,36 +227,3 @@ def _depth(item: tuple[str, Any]) -> tuple[int, str]:
   if re.fullmatch(r"block_\d+", name):
     return 1, name
   return (3 if name == "head" else 2), name
-
-
-def _inputs(network: Net, size: int, tokens: int) -> Any:
-  if network.spec.kind == "text":
-    ids = np.ones((1, tokens), np.int32)
-    return {"input_ids": ids, "attention_mask": ids}
-  return loading.dummy_inputs(network.spec, network.spec.config, size)
-
-
-def _forward(network: Net):
-  def forward(variables, inputs):
-    out = network.apply(variables, inputs)
-    return out["logits"] if "logits" in out else out["features"]
-
-  return forward
-
-
-def _step_flops(network: Net, active: Any, inputs: Any) -> float:
-  """FLOPs of loss and gradient of the active leaves, compiled, one example."""
-  live, held = tree.split(network.params, active)
-  rest = {k: v for k, v in network.variables.items() if k != "params"}
-  forward = _forward(network)
-
-  # All of it as arguments: what is closed over, XLA would compute beforehand.
-  def loss(live, held, rest, inputs):
-    return forward({"params": tree.merge(live, held), **rest}, inputs).sum()
-
-  return _cost(jax.value_and_grad(loss), live, held, rest, inputs)
-
-
-def _cost(fn: Any, *args: Any) -> float:
-  compiled = jax.jit(fn).lower(*args).compile()
-  return float((compiled.cost_analysis() or {}).get("flops", float("nan")))

@@ -78,7 +78,7 @@ def adapt(
   plan = Plan(dict(target), source, table, head, dict(resize))
   asked = _asked(plan, reinit)
   fresh = asked | _fresh_head(plan, num_classes, asked)
-  dropped_rows = _check(plan, fresh, dropped)
+  dropped_rows = account(plan, fresh, dropped)
   made, held = {}, {}
   for name in sorted(target, key=lambda name: _turn(plan, name)):
     if name in fresh:
@@ -92,8 +92,14 @@ def adapt(
   return out, Report((*(made[name][1] for name in target), *dropped_rows))
 
 
-def _check(plan: Plan, fresh: Mapping[str, str], dropped: Rules) -> list[Row]:
-  """Raises on all that names and shapes tell; returns what is dropped."""
+def account(plan: Plan, fresh: Mapping[str, str], dropped: Rules) -> list[Row]:
+  """Raises on all that names and shapes tell; returns what is dropped.
+
+  Args:
+    plan: both sides.
+    fresh: {name: reason} of the variables that are not loaded.
+    dropped: as for `adapt`.
+  """
   problems = [
     problem
     for name in plan.target
