@@ -30,6 +30,19 @@ def get_config() -> ConfigDict:
         "pooling": "",
         # Recompute blocks in the backward pass to save memory.
         "remat": False,
+        # Hidden layers of the new head (empty: one dense layer).
+        "head_widths": (),
+        # Of its last kernel: "family", "zeros" or "trunc_normal".
+        "head_init": "family",
+        # Start its bias at the logarithm of the classes' shares in training.
+        "head_prior": False,
+        "head_dropout": 0.0,  # Before its last layer.
+        # Blocks to keep, in order, one that comes twice doubled (empty: all).
+        "keep_blocks": (),
+        # Leaves to start anew: regexes, such as "params/block_11/.*".
+        "reinit": (),
+        # Text: words to add to the vocabulary, one token each.
+        "new_tokens": (),
       },
       "data": {
         # Sources: "sklearn:digits", "tfds:NAME/SPLIT", "idx:FOLDER/SPLIT",

@@ -4,7 +4,8 @@ import pathlib
 
 from jft import config as configs
 from jft.build import Run, build
-from jft.build.run import load_net, make_state
+from jft.build.model import load_net
+from jft.build.run import make_state
 from jft.net import Net
 from jft.session import checkpointer
 from jft.state import TrainState

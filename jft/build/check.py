@@ -15,6 +15,7 @@ DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 CHOICES = {
   "model.dtype": ("float32", "bfloat16"),
   "model.pooling": ("", "cls_pooler", "cls", "mean"),
+  "model.head_init": ("family", "zeros", "trunc_normal"),
   "data.on_error": ("error", "skip"),
   "task.name": tuple(BETTER),
   "tune.preset": (
@@ -62,6 +63,7 @@ NOT_NEGATIVE = (
   "train.devices",
 )
 SHARES = (
+  "model.head_dropout",
   "data.validation_fraction",
   "data.test_fraction",
   "task.label_smoothing",
@@ -80,6 +82,7 @@ def check(config: Any) -> None:
   """Raises UserError naming the first key whose value cannot be meant."""
   _check_values(config)
   _check_model(config)
+  _check_head(config)
   _check_data(config.data)
   _check_tune(config.tune)
   _check_optim(config.optim)
@@ -131,6 +134,14 @@ def _check_model(config: Any) -> None:
     raise UserError(
       f"model.arch={model.arch!r} without model.source has no weights to load:"
       " give model.source, or set model.pretrained=False to start from scratch."
+    )
+
+
+def _check_head(config: Any) -> None:
+  if config.model.head_prior and config.task.name != "classification":
+    raise UserError(
+      "model.head_prior starts the head at the classes' shares, and"
+      f" task.name={config.task.name!r} has no classes of examples."
     )
 
 

@@ -162,7 +162,10 @@ def make_encode(config: Any, spec: Spec) -> Callable | data.Tokenizer:
       " put the model's own there."
     )
   return data.load_tokenizer(
-    spec.tokenizer, max_length=c.max_length, reads=reads(config)
+    spec.tokenizer,
+    max_length=c.max_length,
+    reads=reads(config),
+    new_tokens=config.model.new_tokens,
   )
 
 

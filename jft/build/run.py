@@ -10,11 +10,11 @@ from collections.abc import Generator
 import jax
 import optax
 
-from jft import net, parallel, rng, tasks, tree
+from jft import parallel, tasks, tree
 from jft.build.check import check
 from jft.build.data import Splits, make_sources, make_splits
-from jft.build.task import fitted, make_task, outputs
-from jft.build.task import options as model_options
+from jft.build.model import load_net
+from jft.build.task import make_task
 from jft.build.tuning import Tuning, make_tuning
 from jft.data import Windows
 from jft.guard import Guard
@@ -24,7 +24,7 @@ from jft.state import TrainState
 from jft.step import make_eval_step, make_train_step
 from jft.tuning import freeze
 from jft.tuning.unfreeze import phase_at
-from jft.typing import Any, Batch, Callable, Mapping, Sequence
+from jft.typing import Any, Batch, Callable, Mapping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +149,9 @@ def build(config: Any) -> Run:
   """
   check(config)
   sources = make_sources(config)
-  network = load_net(config, sources["train"].label_names or ())
+  network = load_net(
+    config, sources["train"].label_names or (), sources["train"]
+  )
   splits = make_splits(config, sources, network.spec)
   per_epoch = splits.train.num_examples / config.train.batch_size
   total = total_steps(config, splits.train.num_examples)
@@ -205,36 +207,6 @@ def total_steps(config: Any, train_examples: int) -> int:
   """Returns how many updates a run makes."""
   per_epoch = train_examples / config.train.batch_size
   return config.train.steps or max(1, round(config.train.epochs * per_epoch))
-
-
-def load_net(config: Any, label_names: Sequence[str]) -> Net:
-  """Loads the config's model with the head that the task needs."""
-  model, num_classes = config.model, outputs(config, label_names)
-  # Two names: a new head must not be the very head that a shipped backbone was
-  # pretrained with from scratch under the same seed.
-  tuned = model.source and model.pretrained
-  key = rng.key(config.seed, "head" if tuned else "init")
-  options: dict[str, Any] = {
-    "dtype": jax.numpy.dtype(model.dtype),
-    "remat": model.remat,
-    **model_options(config),
-  }
-  if model.pooling:
-    options["pooling"] = model.pooling
-  if not model.source:
-    return fitted(
-      config,
-      net.init(model.arch, num_classes=num_classes, key=key, **options),
-    )
-  network = net.load_pretrained(
-    model.source,
-    arch=model.arch or None,
-    num_classes=num_classes,
-    key=key,
-    pretrained=model.pretrained,
-    **options,
-  )
-  return fitted(config, network)
 
 
 def _step(

@@ -111,6 +111,7 @@ def load_tokenizer(
   path: str | Path,
   max_length: int,
   reads: Reads = "text",
+  new_tokens: Sequence[str] = (),
 ) -> Tokenizer:
   """Loads a tokenizer from a model's folder or from its file.
 
@@ -122,6 +123,7 @@ def load_tokenizer(
     path: the folder or the file.
     max_length: tokens of an example at most, special tokens included.
     reads: how examples are read; see `Tokenizer`.
+    new_tokens: words that become one token each, after the old ones.
 
   Raises:
     UserError: if neither file is there or it cannot be read, or the model
@@ -141,6 +143,7 @@ def load_tokenizer(
       encoder = tokenizers.Tokenizer.from_file(str(file))
     else:
       encoder = _word_piece(file, config)
+    encoder.add_tokens(list(new_tokens))
     pad_id = _pad_id(encoder, config)
     encoder.no_padding()
     encoder.enable_truncation(max_length, strategy="longest_first")

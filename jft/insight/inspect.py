@@ -5,7 +5,8 @@ import re
 
 from jft import tree
 from jft.build.data import make_sources
-from jft.build.run import load_net, total_steps
+from jft.build.model import load_net
+from jft.build.run import total_steps
 from jft.build.tuning import Tuning, make_tuning
 from jft.errors import UserError
 from jft.insight import costs, oddities

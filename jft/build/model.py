@@ -1,0 +1,92 @@
+"""Config -> the network, with the head and the changes it asks for."""
+
+import jax
+import numpy as np
+
+from jft import data, loading, net, rng
+from jft.build import task
+from jft.data import Source
+from jft.errors import UserError
+from jft.models.head import Head
+from jft.net import Net
+from jft.pretrained import hub
+from jft.typing import Any, Sequence
+
+
+def load_net(
+  config: Any, label_names: Sequence[str], train: Source | None = None
+) -> Net:
+  """Loads the config's model with the head that the task needs.
+
+  Args:
+    config: of the run.
+    label_names: of the head's classes.
+    train: the training examples, whose class counts `model.head_prior` takes;
+      None where the weights will be restored anyway.
+  """
+  model = config.model
+  # Two names: a new head must not be the very head that a shipped backbone was
+  # pretrained with from scratch under the same seed.
+  tuned = model.source and model.pretrained
+  key = rng.key(config.seed, "head" if tuned else "init")
+  options: dict[str, Any] = {
+    "dtype": jax.numpy.dtype(model.dtype),
+    "remat": model.remat,
+    **task.options(config),
+  }
+  if model.pooling:
+    options["pooling"] = model.pooling
+  head = _head(model, task.outputs(config, label_names), train)
+  if not model.source:
+    made = net.init(model.arch, num_classes=head, key=key, **options)
+  else:
+    made = net.load_pretrained(
+      model.source,
+      arch=model.arch or None,
+      num_classes=head,
+      key=key,
+      pretrained=model.pretrained,
+      keep_blocks=model.keep_blocks or None,
+      reinit=model.reinit,
+      **options,
+      **_vocabulary(model),
+    )
+  return task.fitted(config, made)
+
+
+def _head(model: Any, outputs: int, train: Source | None) -> Head | int:
+  """The head's kind; the number alone for a plain one, or for none."""
+  if not outputs:
+    return 0
+  prior = None
+  if model.head_prior and train is not None:
+    prior = _shares(train, outputs)
+  return Head(
+    outputs,
+    tuple(model.head_widths),
+    model.head_init,
+    prior,
+    model.head_dropout,
+  )
+
+
+def _shares(train: Source, classes: int) -> tuple[float, ...]:
+  counts = np.bincount(data.labels_of(train), minlength=classes)
+  # A class that training does not have is not impossible: half an example.
+  return tuple(np.maximum(counts, 0.5).tolist())
+
+
+def _vocabulary(model: Any) -> dict[str, int]:
+  """The rows that a source's embedding needs for new tokens."""
+  if not model.new_tokens:
+    return {}
+  located = hub.locate(model.source)
+  if located.tokenizer is None:
+    raise UserError(
+      f"model.new_tokens: {model.source!r} has no tokenizer to add them to."
+    )
+  encoder = data.load_tokenizer(
+    located.tokenizer, max_length=8, new_tokens=model.new_tokens
+  ).encoder
+  config = loading.architecture(located, model.arch or None)[1]
+  return {"vocab_size": max(encoder.get_vocab_size(), config.vocab_size)}

@@ -1,0 +1,104 @@
+"""From a config to a changed network."""
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+from jft import config as configs
+from jft import data
+from jft.build import check
+from jft.build.model import load_net
+from jft.errors import UserError
+
+NAMES = ("bad", "good")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+  with tiny.compiled_once(tmp_path_factory):
+    yield
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("bert")
+  tiny.write_bert(folder)
+  return folder
+
+
+def recipe(source, *overrides):
+  sound = (f"model.source={source}", "data.train=csv:none", "train.steps=1")
+  return configs.load("default", [*sound, *overrides])
+
+
+def test_new_tokens_get_a_row_and_one_id(source):
+  config = recipe(source, "model.new_tokens=('<film>', '<star>')")
+  made = load_net(config, NAMES)
+  words = made.params["embeddings"]["word"]["embedding"]
+  assert words.shape[0] == 20  # The file has 20 rows, the tokenizer 8 words.
+  tokenizer = data.load_tokenizer(
+    made.spec.tokenizer, 16, new_tokens=config.model.new_tokens
+  )
+  ids = tokenizer.encode_batch(["good <film> <star>"])[0]["input_ids"]
+  assert ids.tolist() == [2, 5, 8, 9, 3]
+
+
+def test_more_new_tokens_than_rows_make_the_embedding_grow(source):
+  new = tuple(f"<{i}>" for i in range(15))
+  made = load_net(recipe(source, f"model.new_tokens={new}"), NAMES)
+  assert made.params["embeddings"]["word"]["embedding"].shape[0] == 23
+  assert made.report.counts()["resized"] == 1
+
+
+def test_a_prior_is_the_shares_of_the_training_classes(source):
+  config = recipe(
+    source,
+    "model.head_prior=True",
+    "model.head_init=zeros",
+    "model.head_widths=(4,)",
+  )
+  train = data.arrays(
+    {"text": ["a"] * 4, "label": np.array([0, 1, 1, 1], np.int32)},
+    label_names=NAMES,
+  )
+  made = load_net(config, NAMES, train)
+  bias = made.params["head"]["out"]["bias"]
+  np.testing.assert_allclose(jax.nn.softmax(bias), [0.25, 0.75], rtol=1e-6)
+  assert made.spec.num_classes == 2
+
+
+def test_blocks_and_leaves_are_chosen(source):
+  config = recipe(
+    source,
+    "model.keep_blocks=(0, 0)",
+    "model.reinit=('params/block_01/mlp/.*',)",
+  )
+  made = load_net(config, NAMES)
+  assert made.spec.config.depth == 2
+  fresh = [row.name for row in made.report if row.status == "reinit"]
+  assert len(fresh) == 4 + 2  # The MLP's, and the head's.
+
+
+@pytest.mark.parametrize(
+  ("override", "message"),
+  [
+    ("model.head_init=zero", "choose one of family, zeros, trunc_normal"),
+    ("model.head_dropout=1.0", r"model.head_dropout=1.0 is a share, in \[0"),
+  ],
+)
+def test_what_is_refused(source, override, message):
+  with pytest.raises(UserError, match=message):
+    check(recipe(source, override))
+
+
+def test_a_prior_needs_classes(source):
+  config = recipe(
+    source,
+    "model.head_prior=True",
+    "task.name=regression",
+    "stop.metric=val/mse",
+    "stop.mode=min",
+  )
+  with pytest.raises(UserError, match=r"model\.head_prior starts the head"):
+    check(config)
