@@ -53,7 +53,8 @@ def make_train_step(
   def step(state: TrainState, batch: Batch, *, axis_name: str | None = None):
     live, held = tree.split(state.params, active)
     fixed = tree.merge(state.frozen, held)
-    total = _all_sum(task.weights(batch).sum(), axis_name)
+    # A batch may hold nothing that is supervised.
+    total = jnp.maximum(_all_sum(task.weights(batch).sum(), axis_name), 1)
     loss_fn = _make_loss(apply, task, live, fixed, total, axis_name)
     grads, metrics, model_state = _accumulate(
       jax.grad(loss_fn, has_aux=True),
