@@ -22,6 +22,8 @@ with contextlib.suppress(ImportError):
   from golden import make_resnet  # noqa: F401
 import transformers
 
+VERSION = f"{transformers.__version__}, torch {torch.__version__}"
+
 
 def make(case: str, seed: int = 0) -> torch.nn.Module:
   """Returns the original of a case with its drawn weights, in float64."""
@@ -75,12 +77,23 @@ def mean(encoded, arrays: dict[str, np.ndarray]):
   return (encoded * mask).sum(1) / torch.clamp(mask.sum(1), min=1e-9)
 
 
+def minilm(folder: pathlib.Path) -> torch.nn.Module:
+  """Returns all-MiniLM-L6-v2."""
+  return transformers.BertModel.from_pretrained(
+    folder, attn_implementation="eager", dtype=torch.float32
+  )
+
+
+def base() -> torch.nn.Module:
+  """Returns BERT base, without values."""
+  with torch.device("meta"):
+    return transformers.BertModel(transformers.BertConfig())
+
+
 def record_minilm(folder: pathlib.Path) -> dict[str, np.ndarray]:
   """Returns what all-MiniLM-L6-v2 makes of real sentences."""
   tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-  bert = transformers.BertModel.from_pretrained(
-    folder, attn_implementation="eager", dtype=torch.float32
-  )
+  bert = minilm(folder)
   arrays = tokenizer(
     list(bert_cases.SENTENCES), padding=True, return_tensors="np"
   )
@@ -111,6 +124,11 @@ def digests() -> dict[str, str]:
     encoder = transformers.BertModel(config)
     classifier = transformers.BertForSequenceClassification(config)
   return {"": digest(encoder), "bert.": digest(classifier)}
+
+
+def count(model: torch.nn.Module) -> int:
+  """Returns how many parameters a model has."""
+  return sum(parameter.numel() for parameter in model.parameters())
 
 
 def main() -> None:

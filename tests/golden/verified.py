@@ -9,6 +9,7 @@ import json
 import math
 import os
 import pathlib
+import re
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def row(
     "config": config,
     "layout": layout,
     "reference": reference,
-    "version": version,
+    "version": re.sub(r"\+\w+", "", version),  # not which build: 2.13.0+cpu
     "params": int(params),
     # Two digits: the rest is the machine's.
     "max_error": None if max_error is None else float(f"{max_error:.1e}"),
