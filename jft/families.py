@@ -10,17 +10,21 @@ import types
 from jft.errors import UserError, did_you_mean
 from jft.models import (
   bert,
+  distilbert,
   efficientnet,
   efficientnet_hf,
   resnet,
+  roberta,
   vit,
   vit_hf,
 )
 from jft.pretrained.dialect import Dialect, Shapes
 from jft.pretrained.layouts import Entry
 from jft.pretrained.names import bert as bert_names
+from jft.pretrained.names import distilbert as distilbert_names
 from jft.pretrained.names import efficientnet as efficientnet_names
 from jft.pretrained.names import resnet as resnet_names
+from jft.pretrained.names import roberta as roberta_names
 from jft.pretrained.names import vit as vit_names
 from jft.pretrained.resample import resample_position
 from jft.typing import Any, Callable, Mapping, Rules
@@ -91,6 +95,28 @@ BERT = Family(
   model_types=("bert",),
 )
 
+ROBERTA = Family(
+  "roberta",
+  "text",
+  roberta.PRESETS,
+  roberta.module,
+  roberta_names.DIALECTS,
+  words=_WORDS,
+  from_hf=roberta.RobertaConfig.from_hf,
+  model_types=("roberta", "xlm-roberta", "camembert"),
+)
+
+DISTILBERT = Family(
+  "distilbert",
+  "text",
+  distilbert.PRESETS,
+  distilbert.module,
+  distilbert_names.DIALECTS,
+  words=_WORDS,
+  from_hf=distilbert.DistilBertConfig.from_hf,
+  model_types=("distilbert",),
+)
+
 VIT = Family(
   "vit",
   "image",
@@ -115,6 +141,8 @@ _ALL = (
   EFFICIENTNET,
   VIT,
   BERT,
+  ROBERTA,
+  DISTILBERT,
 )
 
 FAMILIES: Mapping[str, Family] = types.MappingProxyType(

@@ -12,7 +12,7 @@ from jft.errors import UserError, did_you_mean
 from jft.families import Family
 from jft.models.head import Head
 from jft.own import Loaded, Own
-from jft.pretrained import adapt, formats, hub, surgery
+from jft.pretrained import adapt, formats, hub, sentence, surgery
 from jft.pretrained.dialect import Dialect, choose
 from jft.pretrained.formats.lazy import shape_of
 from jft.pretrained.layouts import Entry
@@ -87,7 +87,10 @@ def plan(located: hub.Located, arch: str | None, change: Change) -> Plan:
   shapes = {name: shape_of(weights, name) for name in weights}
   family, config = architecture(located, arch)
   dialect = choose(family.name, family.dialects, shapes)
-  config, options = _configure(dialect.adjust(config), change.options)
+  config, options = _configure(
+    dialect.adjust(config),
+    {**_own_use(located, family, change), **change.options},
+  )
   dialect.check(config, shapes)
   table = dialect.table(config, shapes)
   dropped = _dropped(dialect, config, change)
@@ -248,6 +251,18 @@ def _configure(config: Any, options: Mapping[str, Any]) -> tuple[Any, dict]:
   ours = {name: options[name] for name in options if name in fields}
   rest = {name: options[name] for name in options if name not in fields}
   return dataclasses.replace(config, **ours), rest
+
+
+def _own_use(
+  located: hub.Located, family: Family, change: Change
+) -> dict[str, Any]:
+  """Options that a sentence encoder's folder gives, if the user does not."""
+  if family.kind != "text" or "pooling" in change.options:
+    return {}
+  found = None if located.kind == "file" else sentence.read(located.folder)
+  if found is None:
+    return {}
+  return {"pooling": found.pooling, "normalize": found.normalize}
 
 
 def _family_of(config: Any) -> str:

@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 
 from jft.families import Family
+from jft.pretrained import sentence
 from jft.pretrained.dialect import Dialect
 from jft.pretrained.hub import Located
 from jft.typing import Any, Mapping
@@ -20,7 +21,8 @@ class Spec:
     num_classes: outputs of the head, None without one.
     label_names: of the head's classes, () if unknown.
     image_size, mean, std: images: side in pixels and normalisation of [0, 1].
-    tokenizer: text: its file.
+    tokenizer: text: its file; max_tokens: of the longest text, as the source
+      says or its positions allow, 0 if unknown.
     source: what was loaded, "" for random weights; sha256: of the weights.
   """
 
@@ -34,6 +36,7 @@ class Spec:
   mean: tuple[float, ...] = ()
   std: tuple[float, ...] = ()
   tokenizer: pathlib.Path | None = None
+  max_tokens: int = 0
   source: str = ""
   sha256: str = ""
 
@@ -70,10 +73,20 @@ def spec_of(
     num_classes,
     label_names=() if fresh_head or len(kept) != num_classes else tuple(kept),
     tokenizer=located.tokenizer,
+    max_tokens=_max_tokens(located, family, config),
     source=located.source,
     sha256=located.sha256,
     **image_facts(family, dialect, located.config, config),
   )
+
+
+def _max_tokens(located: Located, family: Family, config: Any) -> int:
+  if family.kind != "text":
+    return 0
+  most = config.max_tokens
+  if located.kind == "file":  # what lies beside may belong to another
+    return most
+  return min(sentence.max_tokens(located.folder) or most, most)
 
 
 def image_facts(

@@ -51,6 +51,7 @@ def test_a_prior_is_what_a_zero_head_predicts():
     ({"widths": (4, 0)}, "positive num_classes and widths"),
     ({"init": "zero"}, "must be one of"),
     ({"dropout": 1.0}, r"in \[0, 1\)"),
+    ({"activation": "sin"}, "activation must be one of"),
     ({"prior": (0.5, 0.5)}, "needs 3 positive shares"),
     ({"prior": (0.5, 0.5, 0.0)}, "needs 3 positive shares"),
   ],

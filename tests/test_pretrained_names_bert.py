@@ -10,6 +10,7 @@ from golden import bert as case
 from jft.errors import UserError
 from jft.models import bert
 from jft.pretrained.names import bert as names
+from jft.pretrained.names import text
 
 # sha256 of the names and shapes of transformers 5.23.0's BertModel, and of its
 # BertForSequenceClassification with 10 labels, by tests/golden/make_bert.
@@ -42,7 +43,7 @@ def test_the_table_names_every_variable_once(pooling):
   "prefix", ["", "bert.", "module.bert.", "0.auto_model."]
 )
 def test_detect_finds_the_prefix(prefix):
-  found = names.detect([f"{prefix}pooler.dense.bias", prefix + ANCHOR])
+  found = text.detect([f"{prefix}pooler.dense.bias", prefix + ANCHOR])
   assert found == (prefix, "weight", "bias")
 
 
@@ -58,7 +59,7 @@ def test_the_head_stands_beside_the_encoder():
 
 def test_norms_of_old_files():
   old = [f"bert.{ANCHOR}", "bert.embeddings.LayerNorm.gamma"]
-  assert names.detect(old) == ("bert.", "gamma", "beta")
+  assert text.detect(old) == ("bert.", "gamma", "beta")
   table = names.table(BASE, old)
   norm = "bert.encoder.layer.3.output.LayerNorm"
   assert table["params/block_03/mlp_norm/scale"].source == f"{norm}.gamma"

@@ -24,6 +24,7 @@ class Head:
       that an imbalanced task does not first learn its own frequencies. None
       starts at zero.
     dropout: rate, before the last layer.
+    activation: between an MLP head's layers.
 
   Raises:
     UserError: for a value that no head can have.
@@ -34,6 +35,7 @@ class Head:
   init: Literal["family", "zeros", "trunc_normal"] = "family"
   prior: tuple[float, ...] | None = None
   dropout: float = 0.0
+  activation: Literal["gelu", "relu", "tanh"] = "gelu"
 
   def __post_init__(self):
     if self.num_classes < 1 or min(self.widths, default=1) < 1:
@@ -44,6 +46,11 @@ class Head:
     if self.init not in _INITS:
       raise UserError(
         f"head init must be one of {sorted(_INITS)}, got {self.init!r}."
+      )
+    if self.activation not in _ACTIVATIONS:
+      raise UserError(
+        f"head activation must be one of {sorted(_ACTIVATIONS)}, got"
+        f" {self.activation!r}."
       )
     if not 0 <= self.dropout < 1:
       raise UserError(f"head dropout must be in [0, 1), got {self.dropout}.")
@@ -56,6 +63,9 @@ class Head:
       )
 
 
+_ACTIVATIONS = types.MappingProxyType(
+  {"gelu": nn.gelu, "relu": nn.relu, "tanh": nn.tanh}
+)
 _INITS = types.MappingProxyType(
   {
     "family": None,
@@ -77,7 +87,7 @@ def make_head(
   """Returns (features, train) -> logits, inside a compact call.
 
   A plain head is one dense layer `head`; an MLP has `head/dense_00`, ... and
-  `head/out`, with a gelu between.
+  `head/out`, with the activation between.
 
   Args:
     head: its kind, or its number of classes.
@@ -115,7 +125,7 @@ def make_head(
 
 
 class MlpHead(nn.Module):
-  """Dense layers with a gelu after each but the last."""
+  """Dense layers with an activation after each but the last."""
 
   spec: Head
   kernel_init: Any
@@ -130,7 +140,7 @@ class MlpHead(nn.Module):
       dense = nn.Dense(
         width, kernel_init=self.kernel_init, name=f"dense_{i:02d}", **dtypes
       )
-      x = nn.gelu(dense(x))
+      x = _ACTIVATIONS[self.spec.activation](dense(x))
     return nn.Dense(**self.last, name="out")(_drop(self.spec, train)(x))
 
 

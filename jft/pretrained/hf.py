@@ -15,6 +15,9 @@ SMALL = (
   "vocab.txt",
   "vocab.json",
   "merges.txt",
+  "modules.json",
+  "sentence_bert_config.json",
+  "*_Pooling/config.json",
 )
 SAFE = (
   "model.safetensors",
