@@ -7,8 +7,13 @@ from pathlib import Path
 
 from jft.errors import UserError
 from jft.pretrained.formats import (
+  flax_msgpack,
+  keras_h5,
+  npz,
+  orbax_folder,
   safetensors,
   sharded,
+  tensor_bundle,
   torch_files,
   torch_pickle,
 )
@@ -33,7 +38,7 @@ class Format:
 
 
 def read(path: str | Path) -> Tensors:
-  """Reads a weights file, or the index of a sharded model.
+  """Reads a weights file, the index of several, or an Orbax folder.
 
   Args:
     path: any of `FORMATS`; its content decides, the suffix does not.
@@ -46,8 +51,11 @@ def read(path: str | Path) -> Tensors:
   """
   path = Path(path)
   if path.is_dir():
+    if orbax_folder.find(path) is not None:
+      return orbax_folder.read(path)
     raise UserError(
-      f"{path} is a folder; give the file in it, or the folder to locate()."
+      f"{path} is a folder, and no Orbax checkpoint; give the file in it, or"
+      " the folder to locate()."
     )
   try:
     with open(path, "rb") as file:
@@ -69,15 +77,47 @@ def _is_safetensors(path: Path, head: bytes) -> bool:
   return head[8:9] == b"{" or path.suffix == ".safetensors"
 
 
+def _names_in_zip(path: Path, head: bytes) -> list[str]:
+  """Returns the names in a zip, none if it is no zip or damaged."""
+  if not head.startswith(b"PK\x03\x04"):
+    return []
+  try:
+    with zipfile.ZipFile(path) as archive:
+      return archive.namelist()
+  except Exception:
+    return []
+
+
+def _is_npz(path: Path, head: bytes) -> bool:
+  names = _names_in_zip(path, head)
+  return bool(names) and all(name.endswith(".npy") for name in names)
+
+
+def _is_keras(path: Path, head: bytes) -> bool:
+  hdf5 = head.startswith(keras_h5.SIGNATURE)
+  return hdf5 or keras_h5.WEIGHTS in _names_in_zip(path, head)
+
+
 def _is_torch_zip(path: Path, head: bytes) -> bool:
   if not head.startswith(b"PK\x03\x04"):
     return False
-  try:
-    with zipfile.ZipFile(path) as archive:
-      names = archive.namelist()
-  except Exception:
-    return True  # cut or damaged: the reader says what is wrong
-  return any(name.endswith("/data.pkl") for name in names)
+  # One that is cut or damaged has no names; the reader says what is wrong.
+  names = _names_in_zip(path, head)
+  return not names or any(name.endswith("/data.pkl") for name in names)
+
+
+def _is_bundle(path: Path, head: bytes) -> bool:
+  return tensor_bundle.is_index(path)
+
+
+def _is_msgpack(path: Path, head: bytes) -> bool:
+  # A map that is not empty, and its first key, a text; or too damaged to tell.
+  if path.suffix == ".msgpack":
+    return True
+  at = {0xDE: 3, 0xDF: 5}.get(head[0], 1) if head else 0
+  is_map = head[:1] > b"\x80" and (head[0] < 0x90 or at > 1)
+  key = head[at] if is_map and len(head) > at else 0
+  return 0xA1 <= key < 0xC0 or key in (0xD9, 0xDA)
 
 
 def _is_torch_legacy(path: Path, head: bytes) -> bool:
@@ -96,5 +136,9 @@ FORMATS: tuple[Format, ...] = (
   Format("index of a sharded model (.index.json)", _is_index, _read_index),
   Format("torch zip (.pth, .pt, .bin)", _is_torch_zip, torch_pickle.read),
   Format("torch before 1.6 (.pth)", _is_torch_legacy, torch_pickle.read),
+  Format("NumPy (.npz)", _is_npz, npz.read),
+  Format("Keras (.h5, .weights.h5, .keras)", _is_keras, keras_h5.read),
+  Format("TensorFlow (.ckpt.index)", _is_bundle, tensor_bundle.read),
   Format("safetensors", _is_safetensors, safetensors.read),
+  Format("Flax (.msgpack)", _is_msgpack, flax_msgpack.read),
 )

@@ -8,41 +8,20 @@ Source: torch/serialization.py, `_load` and `_legacy_load`.
 """
 
 import io
-import struct
-import zipfile
-import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from jft.errors import UserError
-from jft.pretrained.formats import torch_values
-from jft.pretrained.formats.lazy import read_span
+from jft.pretrained.formats import torch_values, zip_files
 from jft.pretrained.formats.pickle_machine import Machine, Refused
 from jft.pretrained.formats.torch_values import Storage
+from jft.pretrained.formats.zip_files import Place, read_place
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
 MAX_PICKLE = 256 * 2**20  # bytes; a state dict's pickle is some 100 a tensor
-MAX_INFLATED = 64 * 2**20  # torch stores; only another tool would deflate
 MAX_GROWTH = 100  # of a deflated pickle; a state dict's shrinks ten-fold
-
-# What zipfile and struct raise on damaged bytes.
-DAMAGE = (
-  zipfile.BadZipFile,
-  zipfile.LargeZipFile,
-  NotImplementedError,
-  RuntimeError,
-  OverflowError,
-  ValueError,
-  LookupError,
-  EOFError,
-  struct.error,
-  zlib.error,
-)
 
 
 def is_legacy(head: bytes) -> bool:
@@ -55,28 +34,11 @@ def is_legacy(head: bytes) -> bool:
   )
 
 
-@dataclass(frozen=True)
-class Place:
-  """Where a storage's bytes lie; `inflate` instead of `offset` if deflated."""
-
-  offset: int
-  nbytes: int
-  crc: int = 0
-  inflate: Callable[[], bytes] | None = None
-  packed: int = 0  # bytes that inflate
-
-
 Find = Callable[[Storage], Place]
 
 
 def open_zip(path: Path, file: BinaryIO) -> tuple[Any, Find]:
-  size = path.stat().st_size
-  places: dict[str, Place] = {}
-  with zipfile.ZipFile(file) as archive:
-    for info in archive.infolist():
-      if info.filename in places:
-        raise UserError(f"the zip holds {info.filename!r} twice.")
-      places[info.filename] = _place(path, file, info, size)
+  places = zip_files.places(path, file)
   roots = [
     n[:-9] for n in places if n.endswith("/data.pkl") and n.count("/") == 1
   ]
@@ -98,57 +60,14 @@ def open_zip(path: Path, file: BinaryIO) -> tuple[Any, Find]:
   return tree, find
 
 
-def _place(
-  path: Path, file: BinaryIO, info: zipfile.ZipInfo, size: int
-) -> Place:
-  """Returns where an entry's bytes begin, checked against the file's size."""
-  if info.compress_type == zipfile.ZIP_DEFLATED:
-    if info.file_size > MAX_INFLATED:
-      raise Refused(
-        f"entry {info.filename!r} inflates to {info.file_size} bytes, allowed"
-        f" are {MAX_INFLATED}; zip it without compression, as torch does."
-      )
-    return Place(
-      0,
-      info.file_size,
-      inflate=lambda: _inflate(path, info),
-      packed=info.compress_size,
-    )
-  if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
-    raise Refused(f"entry {info.filename!r} is encrypted or oddly compressed.")
-  file.seek(info.header_offset)
-  local = file.read(30)
-  if local[:4] != b"PK\x03\x04" or len(local) != 30:
-    raise UserError(f"entry {info.filename!r} does not begin where it should.")
-  offset = info.header_offset + 30 + sum(struct.unpack("<HH", local[26:30]))
-  if info.file_size != info.compress_size or offset + info.file_size > size:
-    raise UserError(
-      f"entry {info.filename!r} claims {info.file_size} bytes at {offset}, the"
-      f" file has {size}."
-    )
-  return Place(offset, info.file_size, info.CRC)
-
-
-def _inflate(path: Path, info: zipfile.ZipInfo) -> bytes:
-  with zipfile.ZipFile(path) as archive, archive.open(info) as entry:
-    data = entry.read(MAX_INFLATED + 1)
-  if len(data) != info.file_size:
-    raise UserError(
-      f"{path}: entry {info.filename!r} has not the size it says."
-    )
-  return data
-
-
 def _bytes(path: Path, place: Place, limit: int) -> bytes:
   if place.nbytes > limit:
     raise Refused(f"an entry of {place.nbytes} bytes, allowed are {limit}.")
-  if not place.inflate:
-    return read_place(path, place, 0, place.nbytes).tobytes()
-  if place.nbytes > MAX_GROWTH * (place.packed + 1024):
+  if place.inflate and place.nbytes > MAX_GROWTH * (place.packed + 1024):
     raise Refused(
       f"a pickle that inflates from {place.packed} to {place.nbytes} bytes."
     )
-  return place.inflate()
+  return read_place(path, place, 0, place.nbytes).tobytes()
 
 
 def open_legacy(path: Path, file: BinaryIO) -> tuple[Any, Find]:
@@ -192,15 +111,3 @@ def open_legacy(path: Path, file: BinaryIO) -> tuple[Any, Find]:
 
 def _run(file: BinaryIO, end: int, persistent: Callable[[Any], Any]) -> Any:
   return Machine(file, end, torch_values.resolve, persistent).run()
-
-
-def read_place(path: Path, place: Place, first: int, nbytes: int) -> np.ndarray:
-  data = read_span(path, place.offset + first, nbytes)
-  # torch may be told to leave the checksum out, and then writes 0.
-  whole = first == 0 and nbytes == place.nbytes
-  if whole and place.crc and zlib.crc32(data.data) != place.crc:
-    raise UserError(
-      f"{path}: the bytes at {place.offset} do not match their checksum; copy"
-      " or download it again."
-    )
-  return data

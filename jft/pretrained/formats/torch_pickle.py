@@ -14,14 +14,13 @@ import numpy as np
 from jft.errors import UserError
 from jft.pretrained.formats.lazy import Tensors, as_dtype
 from jft.pretrained.formats.torch_files import (
-  DAMAGE,
   Find,
   is_legacy,
   open_legacy,
   open_zip,
-  read_place,
 )
 from jft.pretrained.formats.torch_values import TorchTensor
+from jft.pretrained.formats.zip_files import DAMAGE, read_place
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.")  # DataParallel and torch.compile
@@ -127,11 +126,11 @@ def _load(path: Path, tensor: TorchTensor, find: Find) -> np.ndarray:
   place = find(tensor.storage)
   first, nbytes = tensor.span
   if place.inflate:
+    # Inflating begins at the start; all of it, for the checksum.
     try:
-      inflated = place.inflate()
+      whole = read_place(path, place, 0, place.nbytes)
     except (OSError, *DAMAGE) as error:
       raise UserError(f"{path} is damaged: {error}.") from error
-    whole = np.frombuffer(bytearray(inflated), np.uint8)
     data = whole[first : first + nbytes]
   else:
     data = read_place(path, place, first, nbytes)
