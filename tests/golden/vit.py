@@ -85,9 +85,7 @@ def target(config, num_classes=None, **options):
   """Returns {name: shape and dtype} of a model's variables."""
   shape = (1, config.image_size, config.image_size, config.in_channels)
   init = vit.module(config, num_classes, **options).init
-  return tree.flatten(
-    jax.eval_shape(init, jax.random.key(0), jnp.zeros(shape))
-  )
+  return tree.flatten(jax.eval_shape(init, jax.random.key(0), jnp.zeros(shape)))
 
 
 def loaded(config, num_classes, source, resize=(), dtype=np.float32):
