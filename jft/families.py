@@ -13,6 +13,7 @@ from jft.models import (
   efficientnet,
   efficientnet_hf,
   resnet,
+  vgg,
   vit,
   vit_hf,
 )
@@ -21,6 +22,7 @@ from jft.pretrained.layouts import Entry
 from jft.pretrained.names import bert as bert_names
 from jft.pretrained.names import efficientnet as efficientnet_names
 from jft.pretrained.names import resnet as resnet_names
+from jft.pretrained.names import vgg as vgg_names
 from jft.pretrained.names import vit as vit_names
 from jft.pretrained.resample import resample_position
 from jft.typing import Any, Callable, Mapping, Rules
@@ -61,9 +63,18 @@ RESNET = Family(
   resnet.PRESETS,
   resnet.module,
   resnet_names.DIALECTS,
-  stem="params/stem/conv/kernel",
+  stem="params/stem(_0)?/conv/kernel",
   from_hf=resnet.Config.from_hf,
   model_types=("resnet",),
+)
+
+VGG = Family(
+  "vgg",
+  "image",
+  vgg.PRESETS,
+  vgg.module,
+  vgg_names.DIALECTS,
+  stem="params/block_00/conv/kernel",
 )
 
 EFFICIENTNET = Family(
@@ -112,6 +123,7 @@ VIT = Family(
 
 _ALL = (
   RESNET,
+  VGG,
   EFFICIENTNET,
   VIT,
   BERT,
