@@ -15,6 +15,7 @@ from jft.models import (
   efficientnet_hf,
   resnet,
   roberta,
+  vgg,
   vit,
   vit_hf,
 )
@@ -25,6 +26,7 @@ from jft.pretrained.names import distilbert as distilbert_names
 from jft.pretrained.names import efficientnet as efficientnet_names
 from jft.pretrained.names import resnet as resnet_names
 from jft.pretrained.names import roberta as roberta_names
+from jft.pretrained.names import vgg as vgg_names
 from jft.pretrained.names import vit as vit_names
 from jft.pretrained.resample import resample_position
 from jft.typing import Any, Callable, Mapping, Rules
@@ -65,9 +67,18 @@ RESNET = Family(
   resnet.PRESETS,
   resnet.module,
   resnet_names.DIALECTS,
-  stem="params/stem/conv/kernel",
+  stem="params/stem(_0)?/conv/kernel",
   from_hf=resnet.Config.from_hf,
   model_types=("resnet",),
+)
+
+VGG = Family(
+  "vgg",
+  "image",
+  vgg.PRESETS,
+  vgg.module,
+  vgg_names.DIALECTS,
+  stem="params/block_00/conv/kernel",
 )
 
 EFFICIENTNET = Family(
@@ -138,6 +149,7 @@ VIT = Family(
 
 _ALL = (
   RESNET,
+  VGG,
   EFFICIENTNET,
   VIT,
   BERT,

@@ -7,6 +7,7 @@ versions).
 """
 
 import contextlib
+import importlib
 import sys
 
 import torch
@@ -174,23 +175,29 @@ def _keras_record(seed: int):
   return reference.keras_record(model, blocks, "avg_pool", seed=seed)
 
 
+def reference_of(arch: str) -> str:
+  """Returns whose code an architecture's original is."""
+  if arch == "keras_resnet":
+    return "keras"
+  if arch in HF:
+    return "transformers"
+  deep = arch in TIMM or (arch.endswith("d") and "resnext" not in arch)
+  return "timm" if deep else "torchvision"
+
+
+def version_of(name: str) -> str:
+  """Returns the versions of a reference's code and of torch."""
+  module = importlib.import_module(name)
+  return f"{module.__version__}, torch {torch.__version__}"
+
+
 def facts(arch: str) -> tuple[str, int]:
   """Returns the digest of a preset's names and shapes, and its parameters."""
-  if arch.endswith("d") and not arch.startswith("resnext"):
+  if reference_of(arch) == "timm":
     import timm
 
     return reference.torch_facts(lambda: timm.create_model(arch))
   return reference.torch_facts(getattr(resnet, arch))
-
-
-def versions() -> str:
-  """Returns what the goldens were made with."""
-  import keras
-  import timm
-  import transformers
-
-  modules = (torch, torchvision, timm, transformers, keras)
-  return ", ".join(f"{m.__name__} {m.__version__}" for m in modules)
 
 
 def main(archs) -> None:
@@ -198,7 +205,8 @@ def main(archs) -> None:
   for arch in PRESETS:
     print(f'  "{arch}": {facts(arch)},')
   for arch in archs or GOLDENS:
-    reference.write(arch, versions(), record(arch))
+    versions = f"{reference_of(arch)} {version_of(reference_of(arch))}"
+    reference.write(arch, versions, record(arch))
 
 
 if __name__ == "__main__":

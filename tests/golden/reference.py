@@ -5,6 +5,7 @@ a comparison is that of the code under test.
 """
 
 import hashlib
+import math
 import pathlib
 
 import numpy as np
@@ -113,14 +114,7 @@ def keras_record(model, blocks, features, *, size=64, seed=0, flip=True):
 
 
 def _keras_trained(model, image, before):
-  counts = {}
   norms = [layer for layer in model.layers if hasattr(layer, "moving_mean")]
-  import keras
-
-  outs = keras.Model(model.inputs, [layer.output for layer in norms])
-  with torch.no_grad():
-    for layer, out in zip(norms, outs(image, training=False), strict=True):
-      counts[layer.name] = out.numel() // out.shape[-1]
   logits = model(image, training=True)
   labels = torch.arange(len(image))
   torch.nn.functional.cross_entropy(logits, labels).backward()
@@ -130,7 +124,7 @@ def _keras_trained(model, image, before):
     gradient = variable.value.grad.numpy()
     result[f"grad/{name}"] = weights.summary(name, gradient)
   for layer in norms:
-    n = counts[layer.name]
+    n = len(image) * math.prod(layer.output.shape[1:-1])
     for variable in (layer.moving_mean, layer.moving_variance):
       name = f"{variable.path}:0"
       after = variable.numpy()

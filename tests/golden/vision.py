@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 import pathlib
 
 import jax
@@ -126,6 +127,19 @@ def read(name, *, train):
   with np.load(path) as file:
     kept = {name: file[name] for name in file.files if name != "versions"}
   return {name: x for name, x in kept.items() if ("/" in name) == train}
+
+
+def parameters(target):
+  """Returns how many parameters {name: shape and dtype} holds."""
+  return sum(
+    leaf.size for name, leaf in target.items() if name.startswith("params/")
+  )
+
+
+def digest(shapes):
+  """Returns the hash of {name: shape}, as reference.py does."""
+  rows = sorted(f"{name} {tuple(shape)}" for name, shape in shapes.items())
+  return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:32]
 
 
 def errors(got, want):

@@ -1,6 +1,8 @@
 """How Keras spells its variables, for the tables of every family."""
 
 import dataclasses
+import re
+import types
 
 from jft.pretrained.layouts import Entry
 from jft.pretrained.preprocessing import Preprocessing
@@ -16,8 +18,9 @@ CAFFE = Preprocessing(
 class Spelling:
   """Finds a layer's variable among a source's names.
 
-  Keras 1 and 2 wrote "conv1/kernel:0", its HDF5 files repeat the layer
-  ("conv1/conv1/kernel:0"), converters leave ":0" away.
+  Keras 2 wrote "conv1/kernel:0", its HDF5 files repeat the layer
+  ("conv1/conv1/kernel:0"), Keras 1 wrote "conv1/conv1_W:0", converters leave
+  ":0" away.
 
   Attributes:
     names: {"layer/variable": the source's own name}.
@@ -84,7 +87,30 @@ def spelling(names: Iterable[str]) -> Spelling:
 
   Args:
     names: all of the source's; none for those of Keras 2.
+
+  >>> spelling(["fc1/fc1_W_1:0"]).of("fc1/kernel")
+  'fc1/fc1_W_1:0'
   """
-  return Spelling(
-    {"/".join(n.removesuffix(":0").split("/")[-2:]): n for n in names}
-  )
+  return Spelling({_plain(name): name for name in names})
+
+
+def _plain(name: str) -> str:
+  """Returns "layer/variable", as Keras 2 and 3 call it."""
+  last = name.removesuffix(":0").split("/")[-2:]
+  if found := re.fullmatch(_KERAS_1, last[-1]):
+    return f"{found[1]}/{_VARIABLES[found[2]]}"
+  return "/".join(last)
+
+
+# Keras 1 joined layer and variable; what it called a deviation is the variance.
+_VARIABLES = types.MappingProxyType(
+  {
+    "W": "kernel",
+    "b": "bias",
+    "gamma": "gamma",
+    "beta": "beta",
+    "running_mean": "moving_mean",
+    "running_std": "moving_variance",
+  }
+)
+_KERAS_1 = rf"(.+?)_({'|'.join(_VARIABLES)})(?:_\d+)?"
