@@ -13,6 +13,7 @@ import optax
 from jft import net, parallel, rng, tasks, tree
 from jft.build.check import check
 from jft.build.data import Splits, make_sources, make_splits
+from jft.build.encode import preprocessing
 from jft.build.task import fitted, make_task, outputs
 from jft.build.task import options as model_options
 from jft.build.tuning import Tuning, make_tuning
@@ -179,7 +180,7 @@ def build(config: Any) -> Run:
     lr_cut=config.guard.lr_cut,
     max_retries=config.guard.max_retries,
     facts={
-      **_facts(network, tuning, splits),
+      **_facts(config, network, tuning, splits),
       "resolved": {
         "seed": config.seed,
         "total_steps": total,
@@ -221,6 +222,11 @@ def load_net(config: Any, label_names: Sequence[str]) -> Net:
   }
   if model.pooling:
     options["pooling"] = model.pooling
+  options |= {
+    key: value
+    for key in ("image_size", "mean", "std")
+    if (value := config.data[key])
+  }
   if not model.source:
     return fitted(
       config,
@@ -257,7 +263,9 @@ def _step(
   return mapper(step, parallel.data_mesh(devices))
 
 
-def _facts(network: Net, tuning: Tuning, splits: Splits) -> dict[str, Any]:
+def _facts(
+  config: Any, network: Net, tuning: Tuning, splits: Splits
+) -> dict[str, Any]:
   rows = freeze.table(network.params, tuning.labels, tuning.transforms)
   spec = network.spec
   return {
@@ -270,6 +278,7 @@ def _facts(network: Net, tuning: Tuning, splits: Splits) -> dict[str, Any]:
       "num_classes": spec.num_classes,
       "label_names": list(splits.label_names),
       "params": tree.count(network.params),
+      "preprocessing": preprocessing(config, spec),
     },
     "tokenizer": _tokenizer(spec.tokenizer),
     "load": network.report.as_dict()["rows"],

@@ -113,7 +113,9 @@ def memory(apply: ApplyFn, variables: Variables, inputs: Any) -> list[Memory]:
   if "head" not in variables["params"]:
     program = _compiled(lambda v, x: apply(v, x)["features"], variables, inputs)
     return [_measured("inference", program, variables, (), batch)]
-  program = _compiled(make_predict_step(apply, classification()), variables, batch)
+  program = _compiled(
+    make_predict_step(apply, classification()), variables, batch
+  )
   return [
     _measured("inference", program, variables, (), batch),
     _training("head only", apply, variables, batch, freeze.linear_probe),
