@@ -69,9 +69,23 @@ def get_config() -> ConfigDict:
         "header": True,  # Does the csv's first line name the columns?
         # Images: side in pixels (0: the model's own).
         "image_size": 0,
-        # Images: 0 squeezes the whole image into the square; a share such as
-        # 0.875 resizes the short side and cuts out the centre.
+        # Images: what is subtracted from each channel's values from 0 to 1,
+        # such as (0.485, 0.456, 0.406) (empty: the model's own).
+        "mean": (),
+        # Images: what they are divided by (empty: the model's own).
+        "std": (),
+        # Images: the interpolation, "bilinear" or "bicubic", for example
+        # (empty: the model's own).
+        "resize": "",
+        # Images: a share such as 0.875 resizes the short side and cuts out the
+        # centre (0: the model's own way).
         "crop_pct": 0.0,
+        # Images: squeeze the whole image into the square, whatever its shape
+        # and the model's own way; with crop_pct, before the centre is cut out.
+        "squeeze": False,
+        # Images, in training: "none"; "flip" mirrors half of them; "crop_flip"
+        # also cuts out a random part, 8 % of the area or more (Inception's).
+        "augment": "none",
         # Text: longest input in tokens; the rest is cut off (of words with
         # tags it is read in parts).
         "max_length": 128,

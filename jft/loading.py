@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from jft import families, tree
-from jft.errors import UserError, did_you_mean
+from jft import options as options_of
+from jft.errors import UserError
 from jft.families import Family
 from jft.models.head import Head
 from jft.own import Loaded, Own
@@ -18,7 +19,7 @@ from jft.pretrained.formats.lazy import shape_of
 from jft.pretrained.layouts import Entry
 from jft.pretrained.report import Report, Row
 from jft.pretrained.ties import tied
-from jft.spec import Spec, image_facts, spec_of
+from jft.spec import Spec, fresh_image_facts, spec_of
 from jft.typing import (
   Any,
   ApplyFn,
@@ -54,6 +55,8 @@ class Plan:
     located, weights: the source, and its tensors, read on access.
     family, dialect, config: its architecture, and how it is written.
     change: what the user wants to be different.
+    given: what the user says of an image model's inputs; channels: those that
+      the source's own model reads.
     head: of the model to be built, None for none.
     module: the Linen module; target: {name: shape and dtype} of its variables.
     table, dropped: where each variable is in the source, and what is not.
@@ -65,6 +68,8 @@ class Plan:
   dialect: Dialect
   config: Any
   change: Change
+  given: Mapping[str, Any]
+  channels: int
   head: Head | int | None
   module: Any
   target: Mapping[str, jax.ShapeDtypeStruct]
@@ -86,11 +91,11 @@ def plan(located: hub.Located, arch: str | None, change: Change) -> Plan:
   weights = formats.read(located.weights)
   shapes = {name: shape_of(weights, name) for name in weights}
   family, config = architecture(located, arch)
+  channels = getattr(config, "in_channels", 0)
   dialect = choose(family.name, family.dialects, shapes)
-  config, options = _configure(
-    dialect.adjust(config),
-    {**_own_use(located, family, change), **change.options},
-  )
+  given, options = options_of.images(family, change.options)
+  options = {**_own_use(located, family, change), **options}
+  config, options = options_of.configure(dialect.adjust(config), given, options)
   dialect.check(config, shapes)
   table = dialect.table(config, shapes)
   dropped = _dropped(dialect, config, change)
@@ -111,6 +116,8 @@ def plan(located: hub.Located, arch: str | None, change: Change) -> Plan:
     dialect,
     config,
     change,
+    given,
+    channels,
     head,
     module,
     _target(family, module, config),
@@ -154,6 +161,8 @@ def fill(plan: Plan, key: Key | None, place: adapt.Place) -> Loaded:
     config,
     _count(plan.head),
     fresh_head=plan.change.renews_head,
+    given=plan.given,
+    own=plan.channels,
   )
   return Loaded(linen_apply(module), tree.unflatten(flat), spec, report)
 
@@ -169,7 +178,8 @@ def init(
     raise UserError(f"init({arch!r}) needs num_classes, such as 10.")
   check_classes(num_classes, 1)
   family, config = families.preset(arch)
-  config, options = _configure(config, options)
+  given, options = options_of.images(family, options)
+  config, options = options_of.configure(config, given, options)
   module = family.module(config, num_classes, **options)
   target = _target(family, module, config)
   flat = _initial(family, module, config, target, [".*"], key)
@@ -183,7 +193,7 @@ def init(
     arch,
     config,
     _count(num_classes),
-    **image_facts(family, family.dialects[0], {}, config),
+    **fresh_image_facts(family, config, given),
   )
   return Loaded(linen_apply(module), tree.unflatten(flat), spec, Report(rows))
 
@@ -239,20 +249,6 @@ def architecture(located: hub.Located, arch: str | None) -> tuple[Family, Any]:
   )
 
 
-def _configure(config: Any, options: Mapping[str, Any]) -> tuple[Any, dict]:
-  """Options that the family's config has go there, the rest to the module."""
-  fields = {field.name for field in dataclasses.fields(config)}
-  for name in options:
-    if name not in (known := {*fields, "dtype", "param_dtype", "remat"}):
-      raise UserError(
-        f"{_family_of(config)} has no option {name!r},"
-        f" it has {', '.join(sorted(known))}.{did_you_mean(name, known)}"
-      )
-  ours = {name: options[name] for name in options if name in fields}
-  rest = {name: options[name] for name in options if name not in fields}
-  return dataclasses.replace(config, **ours), rest
-
-
 def _own_use(
   located: hub.Located, family: Family, change: Change
 ) -> dict[str, Any]:
@@ -263,10 +259,6 @@ def _own_use(
   if found is None:
     return {}
   return {"pooling": found.pooling, "normalize": found.normalize}
-
-
-def _family_of(config: Any) -> str:
-  return type(config).__module__.rpartition(".")[2].removesuffix("_config")
 
 
 def check_classes(num_classes: Head | int | None, least: int) -> None:

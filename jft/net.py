@@ -70,6 +70,8 @@ def load_pretrained(
       as soon as it is read. None is the default device.
     **options: `dtype`, `param_dtype`, `remat`, and any field of the family's
       config. `in_channels`, `image_size` and `vocab_size` fit the weights.
+      Images: `image_size`, `mean` and `std` of what the model was trained on,
+      where the source does not say them, or not rightly.
 
   Raises:
     UserError: for a source that is missing, damaged or of another

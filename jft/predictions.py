@@ -5,7 +5,8 @@ import pathlib
 import jax
 
 from jft import data, evaluation, restored
-from jft.build.data import in_parts, make_encode
+from jft.build.data import in_parts
+from jft.build.encode import make_encode
 from jft.build.inputs import read_inputs
 from jft.build.task import make_task
 from jft.step import make_predict_step

@@ -2,11 +2,13 @@
 
 import dataclasses
 import pathlib
+import types
 
 from jft.families import Family
-from jft.pretrained import sentence
+from jft.pretrained import card, preprocessing, sentence
 from jft.pretrained.dialect import Dialect
 from jft.pretrained.hub import Located
+from jft.pretrained.preprocessing import Preprocessing
 from jft.typing import Any, Mapping
 
 
@@ -20,7 +22,10 @@ class Spec:
     config: the family's config record.
     num_classes: outputs of the head, None without one.
     label_names: of the head's classes, () if unknown.
-    image_size, mean, std: images: side in pixels and normalisation of [0, 1].
+    image_size, mean, std, resize, crop_pct, squeeze: images: as in
+      `jft.pretrained.preprocessing.Preprocessing`.
+    preprocessing_from: {each of those six: who said it}: "given", "card", the
+      name of a file or of a project such as "torchvision", or "default".
     tokenizer: text: its file; max_tokens: of the longest text, as the source
       says or its positions allow, 0 if unknown.
     source: what was loaded, "" for random weights; sha256: of the weights.
@@ -35,6 +40,12 @@ class Spec:
   image_size: int = 0
   mean: tuple[float, ...] = ()
   std: tuple[float, ...] = ()
+  resize: str = ""
+  crop_pct: float | None = None
+  squeeze: bool = False
+  preprocessing_from: Mapping[str, str] = dataclasses.field(
+    default_factory=lambda: types.MappingProxyType({})
+  )
   tokenizer: pathlib.Path | None = None
   max_tokens: int = 0
   source: str = ""
@@ -49,34 +60,48 @@ def spec_of(
   num_classes: int | None,
   *,
   fresh_head: bool,
+  given: Mapping[str, Any] = types.MappingProxyType({}),
+  own: int = 0,
 ) -> Spec:
-  """Returns the spec of what was loaded, by the source's own config.
+  """Returns the spec of what was loaded, by the source's own files.
 
   Args:
     located: the source.
     family, dialect, config: its architecture, and how it is written.
     num_classes: of the head, None without one.
     fresh_head: the head is new, so the source's class names do not fit it.
+    given: what the user says of image_size, mean and std.
+    own: channels that the source's model reads (0: as the config).
+
+  Raises:
+    UserError: if nobody says how the model's images are to be prepared.
   """
-  kept = located.config.get("label_names") or [
-    name
-    for _, name in sorted(
-      (int(i), name) for i, name in located.config.get("id2label", {}).items()
-    )
-  ]
+  kept = card.names_of(located.config)
   known = {c: name for name, c in family.presets.items()}
+  images = {}
+  if family.kind == "image":
+    made, origin = preprocessing.resolve(
+      located.config,
+      located.processed,
+      (dialect.name, dialect.preprocessing(config)),
+      given,
+      source=located.source,
+      channels=config.in_channels,
+      own=own,
+    )
+    images = {**dataclasses.asdict(made), "preprocessing_from": origin}
   return Spec(
     family.name,
     family.kind,
     known.get(config, ""),
     config,
     num_classes,
-    label_names=() if fresh_head or len(kept) != num_classes else tuple(kept),
+    label_names=() if fresh_head or len(kept) != num_classes else kept,
     tokenizer=located.tokenizer,
     max_tokens=_max_tokens(located, family, config),
     source=located.source,
     sha256=located.sha256,
-    **image_facts(family, dialect, located.config, config),
+    **images,
   )
 
 
@@ -89,25 +114,23 @@ def _max_tokens(located: Located, family: Family, config: Any) -> int:
   return min(sentence.max_tokens(located.folder) or most, most)
 
 
-def image_facts(
-  family: Family, dialect: Dialect, found: Mapping[str, Any], config: Any
+def fresh_image_facts(
+  family: Family, config: Any, given: Mapping[str, Any]
 ) -> dict[str, Any]:
-  """Returns an image model's size, mean and std; nothing for another's.
+  """Returns those fields for random weights, which any preparation suits.
 
   Args:
-    family, dialect: of the source.
-    found: the source's config.json, which may give them.
-    config: the family's.
+    family, config: the architecture; its first dialect's habit is the default.
+    given: what the user says of image_size, mean and std.
   """
   if family.kind != "image":
     return {}
-  usual = dialect.preprocessing(config)
-  facts = dataclasses.asdict(usual) if usual else {}
-  facts |= {
-    key: found[key] for key in ("image_size", "mean", "std") if key in found
-  }
-  return {
-    "image_size": facts["image_size"],
-    "mean": tuple(facts["mean"]),
-    "std": tuple(facts["std"]),
-  }
+  usual = family.dialects[0].preprocessing(config)
+  if usual is None:
+    half = (0.5,) * config.in_channels
+    side = getattr(config, "image_size", 224)
+    usual = Preprocessing(side, half, half)
+  made, origin = preprocessing.resolve(
+    {}, {}, ("default", usual), given, source="", channels=config.in_channels
+  )
+  return {**dataclasses.asdict(made), "preprocessing_from": origin}

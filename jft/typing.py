@@ -30,10 +30,14 @@ Outputs = dict[str, jax.Array]
 Rules = Sequence[tuple[str, Any]]
 """Ordered (regular expression, value): full match, the first match wins."""
 
+RESIZES = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
+"""The names of interpolations, in the order of Pillow's numbers 0 to 5."""
+
 ApplyFn = Callable[..., Any]
 LossFn = Callable[[Outputs, Batch], "Float[Array, 'b']"]
 
 __all__ = [
+  "RESIZES",
   "Any",
   "ApplyFn",
   "Array",

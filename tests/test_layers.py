@@ -28,6 +28,7 @@ FLOORS = {
   "jft.tree": 0,
   "jft.typing": 0,
   # Pure rules over arrays and trees.
+  "jft.augment": 1,
   "jft.blame": 1,
   "jft.guard": 1,
   "jft.losses": 1,
@@ -54,6 +55,7 @@ FLOORS = {
   "jft.lock": 3,
   "jft.net": 3,
   "jft.own": 3,
+  "jft.options": 3,
   "jft.spec": 3,
   "jft.parallel": 3,
   "jft.progress": 3,

@@ -8,7 +8,7 @@ import jax
 from jft.config import flatten
 from jft.errors import UserError, did_you_mean
 from jft.tasks import BETTER
-from jft.typing import Any
+from jft.typing import RESIZES, Any
 
 # No kernels that add up in a changing order, no choice of kernels by timing.
 DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
@@ -17,6 +17,8 @@ CHOICES = {
   "model.pooling": ("", "cls_pooler", "cls", "mean"),
   "model.head_init": ("family", "zeros", "trunc_normal"),
   "data.on_error": ("error", "skip"),
+  "data.resize": ("", *RESIZES),
+  "data.augment": ("none", "flip", "crop_flip"),
   "task.name": tuple(BETTER),
   "tune.preset": (
     "",
@@ -152,6 +154,12 @@ def _check_data(data: Any) -> None:
       " 'sklearn:digits', 'folder:PATH', 'csv:PATH' or 'tfds:NAME/SPLIT'."
     )
   _check_names(data)
+  for key in ("mean", "std"):
+    if not all(type(value) in (int, float) for value in data[key]):
+      raise UserError(
+        f"data.{key}={data[key]} must be numbers, one a channel, such as"
+        " (0.5, 0.5, 0.5)."
+      )
   cut = _cut(data)
   if sum(cut) >= 1:
     raise UserError(

@@ -6,13 +6,14 @@ import jax
 import numpy as np
 
 from jft import data
+from jft.build.encode import AUGMENT, make_encode
 from jft.build.sources import open_source
-from jft.build.task import label_kind, reads
+from jft.build.task import label_kind
 from jft.data import EvalBatches, Source, TrainBatches
 from jft.data.source import where
 from jft.errors import UserError
 from jft.spec import Spec
-from jft.typing import Any, Callable, Mapping
+from jft.typing import Any, Mapping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,12 +109,16 @@ def make_splits(
     "process_count": jax.process_count(),
     "prefetch": c.prefetch,
   }
+  in_training = encode
+  if spec.kind == "image":
+    in_training = make_encode(config, spec, train=True)
   train = data.batches(
     sources["train"],
     config.train.batch_size,
-    encode,
+    in_training,
     seed=config.seed,
     bucket_count=c.buckets,
+    augment=AUGMENT[c.augment],
     **processes,
   )
   # Every split pads to training's lengths, so that all share their programs.
@@ -139,34 +144,6 @@ def in_parts(source: Source, encode: Any) -> Source:
   if isinstance(encode, data.Tokenizer) and encode.reads == "words":
     return data.windows(source, encode)
   return source
-
-
-def make_encode(config: Any, spec: Spec) -> Callable | data.Tokenizer:
-  """Returns the tokenizer, or image example -> normalised array.
-
-  Raises:
-    UserError: for a text model that came without a tokenizer.
-  """
-  c = config.data
-  if spec.kind == "image":
-    return data.make_image_encode(
-      c.image_size or spec.image_size,
-      spec.mean,
-      spec.std,
-      channels=spec.config.in_channels,
-      crop_pct=c.crop_pct or None,
-    )
-  if spec.tokenizer is None:
-    raise UserError(
-      f"{spec.source!r} has no tokenizer.json or vocab.txt beside its weights;"
-      " put the model's own there."
-    )
-  return data.load_tokenizer(
-    spec.tokenizer,
-    max_length=c.max_length,
-    reads=reads(config),
-    new_tokens=config.model.new_tokens,
-  )
 
 
 def _check_range(given: Any, sources: Mapping[str, Source]) -> None:

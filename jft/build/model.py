@@ -36,6 +36,11 @@ def load_net(
   }
   if model.pooling:
     options["pooling"] = model.pooling
+  options |= {
+    name: value
+    for name in ("image_size", "mean", "std")
+    if (value := config.data[name])
+  }
   head = _head(model, task.outputs(config, label_names), train)
   if not model.source:
     made = net.init(model.arch, num_classes=head, key=key, **options)
@@ -76,7 +81,7 @@ def _shares(train: Source, classes: int) -> tuple[float, ...]:
   return tuple(np.maximum(counts, 0.5).tolist())
 
 
-def _vocabulary(model: Any) -> dict[str, int]:
+def _vocabulary(model: Any) -> dict[str, Any]:
   """The rows that a source's embedding needs for new tokens."""
   if not model.new_tokens:
     return {}

@@ -13,6 +13,7 @@ import optax
 from jft import parallel, tasks, tree
 from jft.build.check import check
 from jft.build.data import Splits, make_sources, make_splits
+from jft.build.encode import preprocessing
 from jft.build.model import load_net
 from jft.build.task import make_task
 from jft.build.tuning import Tuning, make_tuning
@@ -181,7 +182,7 @@ def build(config: Any) -> Run:
     lr_cut=config.guard.lr_cut,
     max_retries=config.guard.max_retries,
     facts={
-      **_facts(network, tuning, splits),
+      **_facts(config, network, tuning, splits),
       "resolved": {
         "seed": config.seed,
         "total_steps": total,
@@ -229,7 +230,9 @@ def _step(
   return mapper(step, parallel.data_mesh(devices))
 
 
-def _facts(network: Net, tuning: Tuning, splits: Splits) -> dict[str, Any]:
+def _facts(
+  config: Any, network: Net, tuning: Tuning, splits: Splits
+) -> dict[str, Any]:
   rows = freeze.table(network.params, tuning.labels, tuning.transforms)
   spec = network.spec
   return {
@@ -242,6 +245,7 @@ def _facts(network: Net, tuning: Tuning, splits: Splits) -> dict[str, Any]:
       "num_classes": spec.num_classes,
       "label_names": list(splits.label_names),
       "params": tree.count(network.params),
+      "preprocessing": preprocessing(config, spec),
     },
     "tokenizer": _tokenizer(spec.tokenizer),
     "load": network.report.as_dict()["rows"],

@@ -8,26 +8,41 @@ import numpy as np
 from jft.data.labels import checked
 from jft.data.source import Source
 from jft.errors import UserError
+from jft.rng import generator
 from jft.typing import Batch
 
 Encode = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-Map = Callable[[Callable[[int], Batch], Iterable[int]], Iterable[Batch]]
+Map = Callable[..., Iterable[Batch]]
+
+Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+"""(8-bit image, randomness) -> 8-bit image; see `jft.augment`."""
 
 _OURS = frozenset({"label", "mask", "id", "part"})
 
 
 class FixedExamples:
-  """Examples of one shape, such as images, encoded when first asked for."""
+  """Examples of one shape, such as images, encoded when first asked for.
+
+  With `augment`, every epoch anew: nothing is kept.
+  """
 
   lengths: np.ndarray | None = None
 
-  def __init__(self, source: Source, encode: Encode, cache_mb: float):
+  def __init__(
+    self,
+    source: Source,
+    encode: Encode,
+    cache_mb: float,
+    augment: Augment | None = None,
+    seed: int = 0,
+  ):
     self._source, self._encode = source, encode
+    self._augment, self._seed = augment, seed
     first = self._row(0)
     self.labelled = "label" in first
     self._shapes = {key: value.shape for key, value in first.items()}
     size = sum(value.nbytes for value in first.values()) * len(source)
-    self.cached = size <= cache_mb * 2**20
+    self.cached = augment is None and size <= cache_mb * 2**20
     # The pages of an empty array take no memory until they are written.
     self._columns = {
       key: np.empty((len(source) * self.cached, *value.shape), value.dtype)
@@ -36,7 +51,11 @@ class FixedExamples:
     self._filled = np.zeros(len(source), bool)
 
   def take(
-    self, indices: np.ndarray, length: int | None = None, run: Map = map
+    self,
+    indices: np.ndarray,
+    length: int | None = None,
+    run: Map = map,
+    epochs: np.ndarray | None = None,
   ) -> Batch:
     """Returns the stacked inputs, and labels where the source has them.
 
@@ -44,9 +63,11 @@ class FixedExamples:
       indices: Int[b].
       length: not used; of `TokenExamples`.
       run: `map`, or that of a pool, to encode on several threads.
+      epochs: Int[b], for which the examples are augmented; 0 if not given.
     """
     if not self.cached:
-      rows = list(run(self._row, map(int, indices)))
+      passes = [0] * len(indices) if epochs is None else epochs.tolist()
+      rows = list(run(self._row, map(int, indices), passes))
       return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
     missing = np.unique(indices[~self._filled[indices]])
     for i, row in zip(missing, run(self._row, map(int, missing)), strict=True):
@@ -58,9 +79,13 @@ class FixedExamples:
       for key, column in self._columns.items()
     }
 
-  def _row(self, i: int) -> Batch:
+  def _row(self, i: int, epoch: int = 0) -> Batch:
     try:
       example = self._source[i]
+      if self._augment is not None:
+        draw = generator(self._seed, "augment", epoch, i)
+        image = self._augment(np.asarray(example["image"]), draw)
+        example = {**example, "image": image}
       row = {k: np.asarray(v) for k, v in self._encode(example).items()}
     except UserError as error:
       raise UserError(f"example {i} of {self._source.name}: {error}") from error

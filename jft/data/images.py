@@ -7,14 +7,10 @@ import numpy as np
 from PIL import Image
 
 from jft.errors import UserError, did_you_mean
-from jft.typing import Float, UInt8
+from jft.typing import RESIZES, Float, UInt8
 
 _METHODS = {
-  "nearest": Image.Resampling.NEAREST,
-  "bilinear": Image.Resampling.BILINEAR,
-  "bicubic": Image.Resampling.BICUBIC,
-  "lanczos": Image.Resampling.LANCZOS,
-  "box": Image.Resampling.BOX,
+  name: Image.Resampling(number) for number, name in enumerate(RESIZES)
 }
 
 
@@ -27,6 +23,7 @@ def to_float(
   channels: int = 3,
   resize: str = "bilinear",
   crop_pct: float | None = None,
+  squeeze: bool = False,
 ) -> Float[np.ndarray, "size size channels"]:
   """Resizes an image and normalises it as `(x / 255 - mean) / std`.
 
@@ -36,10 +33,12 @@ def to_float(
     mean: of each channel, for values from 0 to 1.
     std: of each channel.
     channels: 3 (grey is repeated) or 1 (RGB becomes ITU-R 601 luma).
-    resize: "nearest", "bilinear", "bicubic", "lanczos" or "box"; all but the
-      first average over what they shrink (antialias).
+    resize: "nearest", "bilinear", "bicubic", "lanczos", "box" or "hamming"; all
+      but the first average over what they shrink (antialias).
     crop_pct: None squeezes the whole image into the square. A share such as
       0.875 resizes the short side to size / crop_pct and cuts out the centre.
+    squeeze: with a share: both sides become size / crop_pct, whatever the
+      picture's shape, before the centre is cut out.
 
   Returns:
     Float32 in C order.
@@ -48,7 +47,8 @@ def to_float(
     UserError: if the image is not 8-bit or an argument does not fit.
 
   Source: torchvision.transforms Resize, CenterCrop, ToTensor, Normalize;
-    timm's `crop_pct`.
+    timm's `crop_pct` and its
+    crop mode "squash".
   """
   centre, scale = _per_channel(mean, channels), _per_channel(std, channels)
   method = _METHODS.get(resize)
@@ -59,7 +59,7 @@ def to_float(
     )
   picture = _picture(image, channels)
   if crop_pct is not None:
-    picture = _centre(picture, size, crop_pct, method)
+    picture = _centre(picture, size, crop_pct, method, squeeze)
   elif picture.size != (size, size):
     picture = picture.resize((size, size), method)
   pixels = np.asarray(picture, np.float32).reshape(size, size, channels)
@@ -105,13 +105,22 @@ def _picture(image: np.ndarray, channels: int) -> Image.Image:
 
 
 def _centre(
-  picture: Image.Image, size: int, crop_pct: float, method: Any
+  picture: Image.Image,
+  size: int,
+  crop_pct: float,
+  method: Any,
+  squeeze: bool,
 ) -> Image.Image:
   if not 0 < crop_pct <= 1:
     raise UserError(f"crop_pct must be above 0 and at most 1, got {crop_pct}.")
-  short = int(size / crop_pct)
-  scale = short / min(picture.size)
-  width, height = (max(short, int(scale * side)) for side in picture.size)
-  picture = picture.resize((width, height), method)
+  # A share such as 224 / 232 must give 232 back, whatever its rounding.
+  side = int(size / crop_pct + 1e-6)
+  short = min(picture.size)
+  width, height = (
+    side if squeeze or edge == short else int(side * edge / short)
+    for edge in picture.size
+  )
+  if picture.size != (width, height):
+    picture = picture.resize((width, height), method)
   left, top = round((width - size) / 2), round((height - size) / 2)
   return picture.crop((left, top, left + size, top + size))

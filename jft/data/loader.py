@@ -3,11 +3,13 @@
 import dataclasses
 import itertools
 import os
+import types
 from collections.abc import (
   Callable,
   Generator,
   Iterable,
   Iterator,
+  Mapping,
   Sequence,
 )
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from jft.data.buckets import bucket_of, buckets
-from jft.data.examples import Encode, FixedExamples, Map
+from jft.data.examples import Augment, Encode, FixedExamples, Map
 from jft.data.order import BucketedOrder, ShuffledOrder
 from jft.data.prefetch import prefetch
 from jft.data.source import Source
@@ -56,7 +58,13 @@ class _Batches:
   def num_examples(self) -> int:
     return len(self.source)
 
-  def _batch(self, indices: np.ndarray, real: int, run: Map) -> Batch:
+  def _batch(
+    self,
+    indices: np.ndarray,
+    real: int,
+    run: Map,
+    epochs: np.ndarray | None = None,
+  ) -> Batch:
     """Returns this process's rows of a global batch of `real` examples."""
     length, tokens = None, self.examples.lengths
     if tokens is not None and self.buckets is not None:
@@ -65,9 +73,10 @@ class _Batches:
     size = self.batch_size // self.reading.process_count
     first = self.reading.process_index * size
     mine = indices[first : first + size]
+    passes = None if epochs is None else epochs[first : first + size]
     mask = np.arange(first, first + size) < real
     return {
-      **self.examples.take(mine, length, run),
+      **self.examples.take(mine, length, run, passes),
       "mask": mask.astype(np.float32),
       "id": np.where(mask, mine, -1).astype(np.int32),
     }
@@ -120,7 +129,11 @@ class TrainBatches(_Batches):
       raise UserError(
         f"step {step} with offset {self.offset} lies before the first batch."
       )
-    return self._batch(self.order.indices(number), self.batch_size, run)
+    indices = self.order.indices(number)
+    epochs = None
+    if isinstance(self.order, ShuffledOrder):
+      epochs = self.order.epochs(number)
+    return self._batch(indices, self.batch_size, run, epochs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +170,7 @@ def batches(
   lengths: Sequence[int] | None = None,
   bucket_count: int = 4,
   window: int = 50,
+  augment: Augment | None = None,
   **reading: Any,
 ) -> TrainBatches:
   """Makes shuffled training batches, a pure function of (seed, step).
@@ -173,13 +187,20 @@ def batches(
     bucket_count: how many quantiles.
     window: batches of tokens are formed by length within this many; 1 leaves
       them in shuffled order.
+    augment: (8-bit image, randomness) -> 8-bit image, before `encode`; see
+      `jft.augment`. It is a pure function of (seed, epoch, id).
     **reading: fields of `Reading`.
 
   Raises:
     UserError: if the source is too small, has no labels, or the processes
       cannot share a batch equally.
   """
-  made = _made(source, batch_size, encode, lengths, bucket_count, reading)
+  if augment is not None and isinstance(encode, Tokenizer):
+    raise UserError("augment is for images; texts are tokenized once.")
+  random = {"augment": augment, "seed": seed}
+  made = _made(
+    source, batch_size, encode, lengths, bucket_count, reading, random
+  )
   if len(source) < batch_size:
     raise UserError(
       f"batch_size={batch_size} is more than the {len(source)} examples of"
@@ -236,6 +257,7 @@ def _made(
   lengths: Sequence[int] | None,
   bucket_count: int,
   options: dict[str, Any],
+  random: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> dict[str, Any]:
   """Returns the fields that training and evaluation batches share."""
   reading = Reading(**options)
@@ -254,7 +276,7 @@ def _made(
       chosen = tuple(sorted(lengths))
       bucket_of(int(examples.lengths.max()), chosen)  # Fail now, not later.
   else:
-    examples = FixedExamples(source, encode, reading.cache_mb)
+    examples = FixedExamples(source, encode, reading.cache_mb, **random)
   return {
     "source": source,
     "batch_size": batch_size,

@@ -90,9 +90,15 @@ class ShuffledOrder:
 
   def indices(self, step: int) -> np.ndarray:
     """Returns Int64[b], the examples of the batch at `step`."""
+    return index_at(self._positions(step), self.n, self.seed)
+
+  def epochs(self, step: int) -> np.ndarray:
+    """Returns Int64[b], the pass over the data that each of them is of."""
+    return self._positions(step) // self.n
+
+  def _positions(self, step: int) -> np.ndarray:
     first = step * self.batch_size
-    positions = np.arange(first, first + self.batch_size)
-    return index_at(positions, self.n, self.seed)
+    return np.arange(first, first + self.batch_size)
 
 
 class BucketedOrder:

@@ -99,7 +99,11 @@ class TokenExamples:
     self._parts = np.array(parts, np.int32)
 
   def take(
-    self, indices: np.ndarray, length: int | None = None, run: Map = map
+    self,
+    indices: np.ndarray,
+    length: int | None = None,
+    run: Map = map,
+    epochs: np.ndarray | None = None,
   ) -> Batch:
     """Returns ids, types and attention mask padded to `length` tokens."""
     width = int(self.lengths[indices].max()) if length is None else length

@@ -121,8 +121,8 @@ _WORDS = {
   "blank": ("are of one colour all over", "Take them out."),
   "long": (
     f"are more than {LONG:g} times as long as wide (or as wide as long)",
-    "Squeezed into a square they lose their shape: crop them, or set"
-    " data.crop_pct.",
+    "Squeezed into a square they lose their shape, and a cut-out centre is"
+    " little of them: crop them.",
   ),
   "small": (
     "are less than half as large as the model's input of {side} pixels",

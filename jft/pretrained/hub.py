@@ -11,12 +11,12 @@ import importlib.metadata
 import importlib.util
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from jft.errors import UserError, did_you_mean, near_misses
-from jft.pretrained import card, hf
+from jft.pretrained import card, hf, processor
 from jft.pretrained.formats import sharded
 
 SCHEMES = ("hf", "jft", "package")
@@ -47,6 +47,7 @@ class Located:
     files: every file that holds weights (the shards, not the index).
     config: the model's `config.json` ({} if there is none).
     tokenizer: `tokenizer.json` or `vocab.txt`, if there is one.
+    processed: the `preprocessor_config.json` ({} if there is none).
     revision: the commit (hf) or version (package).
   """
 
@@ -57,6 +58,7 @@ class Located:
   files: tuple[Path, ...]
   config: Mapping[str, Any]
   tokenizer: Path | None
+  processed: Mapping[str, Any] = field(default_factory=dict)
   revision: str | None = None
 
   @functools.cached_property
@@ -141,6 +143,7 @@ def _located(
   facts = card.read(config) if config.is_file() and config != weights else {}
   if kind != "file" and (folder / LABELS).is_file():
     facts = card.with_labels(facts, folder / LABELS)
+  images = folder / processor.FILE
   return Located(
     source=source,
     kind=kind,
@@ -149,6 +152,7 @@ def _located(
     files=sharded.shards(weights) if index else (weights,),
     config=facts,
     tokenizer=found[0] if found and beside else None,
+    processed=card.read(images) if beside and images.is_file() else {},
     revision=revision,
   )
 
