@@ -230,11 +230,14 @@ def _is_dir(path: Path) -> bool:
 
 
 def _model_folders(root: Path) -> list[Path]:
-  return sorted(
+  """Those with a config and weights; if there is none, with weights alone."""
+  described = {
     config.parent
     for config in root.rglob("config.json")
     if any((config.parent / name).is_file() for name in WEIGHTS)
-  )
+  }
+  bare = {f.parent for f in root.rglob("*") if f.suffix in (".pth", ".pt")}
+  return sorted(described or bare)
 
 
 def _hf(source: str, rest: str) -> Located:
