@@ -93,7 +93,7 @@ def test_numbers_from_file_to_file(tmp_path, task):
   head = [
     row["name"]
     for row in read_json(workdir / "run.json")["load"]
-    if row["name"].startswith("params/head")
+    if (row["name"] or "").startswith("params/head")
   ]
   assert len(head) == (2 if task == "regression" else 0)
   rows, table = predicted(workdir, tmp_path / "val.csv")
