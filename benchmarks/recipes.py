@@ -43,16 +43,25 @@ DEFAULT = ("quickstart", "quickstart_100", "quickstart_100_scratch")
 def main(names: list[str]) -> None:
   for name in names:
     recipe, overrides, seeds = ROWS[name]
-    runs = [train(recipe, overrides, seed) for seed in range(seeds)]
-    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    command = f"jft train --config=configs/{recipe}.py --workdir=..."
-    found[name] = {
-      "command": " ".join([command, *overrides]),
-      "runs": runs,
-      "hardware": hardware(),
-    }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n")
+    runs = []
+    for seed in range(seeds):
+      runs.append(train(recipe, overrides, seed))
+      write(name, recipe, overrides, runs)
+
+
+def write(
+  name: str, recipe: str, overrides: tuple[str, ...], runs: list[dict]
+) -> None:
+  """Records a row after each seed, so that what was run is not lost."""
+  found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+  command = f"jft train --config=configs/{recipe}.py --workdir=..."
+  found[name] = {
+    "command": " ".join([command, *overrides]),
+    "runs": runs,
+    "hardware": hardware(),
+  }
+  RESULTS.parent.mkdir(exist_ok=True)
+  RESULTS.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n")
 
 
 def train(recipe: str, overrides: tuple[str, ...], seed: int) -> dict:

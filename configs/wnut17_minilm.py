@@ -16,7 +16,8 @@ def get_config():
   c.data.validation = "conll:$JFT_DATA/wnut17/emerging.dev.conll"
   c.data.test = "conll:$JFT_DATA/wnut17/emerging.test.annotated"
   c.data.max_length = 128
-  c.optim.lr = 2e-4
+  c.optim.lr = 1e-3
+  c.optim.backbone_lr_scale = 0.1
   c.optim.schedule = "linear"
   c.optim.warmup_steps = 30
   c.optim.clip_norm = 1.0

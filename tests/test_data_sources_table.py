@@ -148,3 +148,36 @@ def test_sms_spam(jft_data):
   source = csv(path, text=1, label=0, header=False)
   assert source.label_names == ("ham", "spam")
   assert (len(source), int(source.labels.sum())) == (5574, 747)
+
+
+def test_numbers_are_the_targets_of_a_regression(tmp_path):
+  path = _write(tmp_path, "a,b,c\nx,y,0.5\nz,w,-3\n")
+  options = {"text": "a", "text_pair": "b", "label": "c"}
+  source = csv(path, **options, label_kind="number")
+  assert (source.label_names, source.label_kind) == (None, "number")
+  assert source[1] == {"text": "z", "text_pair": "w", "label": -3.0}
+  path = _write(
+    tmp_path, '{"text": "x", "label": 1}\n{"text": "y", "label": 2.5}'
+  )
+  assert jsonl(path, label_kind="number").labels.tolist() == [1.0, 2.5]
+
+
+@pytest.mark.parametrize(
+  ("value", "message"),
+  [
+    ("good", r"a.csv:3: the target 'good' is no number"),
+    ("", r"a.csv:3: the target '' is no number"),
+    ("nan", r"a.csv:3: the target 'nan' is not finite"),
+    ("1e999", r"a.csv:3: the target '1e999' is not finite"),
+  ],
+)
+def test_what_is_no_number_is_named_with_its_line(tmp_path, value, message):
+  path = _write(tmp_path, f"a,b\nx,1\ny,{value}\n")
+  with pytest.raises(UserError, match=message):
+    csv(path, text="a", label="b", label_kind="number")
+
+
+def test_a_text_is_no_number_in_json(tmp_path):
+  path = _write(tmp_path, '{"text": "x", "label": "2"}')
+  with pytest.raises(UserError, match=r":1: 'label' must be a number, got '2'"):
+    jsonl(path, label_kind="number")

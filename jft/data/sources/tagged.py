@@ -12,6 +12,8 @@ from jft.data.sources.table import check_characters, read_object, read_text
 from jft.errors import UserError, did_you_mean
 
 _TAG = re.compile(r"O|[BI]-.+")
+# Other spaces may be a word: a lone no-break space is one in tweets.
+_BLANK = " \t\r"
 _DOCUMENT = "-DOCSTART-"
 
 
@@ -76,9 +78,9 @@ def conll(
   for number, line in enumerate([*read_text(path).split("\n"), ""], 1):
     # Some files have a mark of the byte order inside.
     line = line.strip("\r\ufeff")
-    if line.strip() and not line.startswith(_DOCUMENT):
+    if line.strip(_BLANK) and not line.startswith(_DOCUMENT):
       where = f"{path}:{number}"
-      fields = line.split("\t") if "\t" in line else line.split()
+      fields = re.split("\t" if "\t" in line else " +", line.strip(" "))
       given = None if tag is None else _field(fields, tag, where, "tag")
       if tag is not None and len(fields) < 2:
         raise UserError(f"{where}: {line[:40]!r} has no tag beside the word.")
@@ -118,7 +120,7 @@ def tagged_jsonl(
     where = f"{path}:{number}"
     record = read_object(where, row)
     ours = _list(record, words, where, (str,))
-    if not ours or not all(text.strip() for text in ours):
+    if not ours or not all(text.strip(_BLANK) for text in ours):
       raise UserError(f"{where}: {words!r} holds no word, or an empty one.")
     for text in ours:
       check_characters(f"{where}: {words!r}", text)
@@ -141,7 +143,7 @@ def _field(fields: list[str], column: int, where: str, what: str) -> str:
       f"{where}: no column {column} for the {what}, the line has"
       f" {len(fields)}: {fields[:5]}."
     )
-  if not (found := fields[column].strip()):
+  if not (found := fields[column].strip(_BLANK)):
     raise UserError(f"{where}: the {what} in column {column} is empty.")
   return found
 
