@@ -36,6 +36,8 @@ ROWS = {
   "sst2": ("sst2_minilm", (), 3),
   "stsb": ("stsb_minilm", (), 3),
   "wnut17": ("wnut17_minilm", (), 3),
+  "hymenoptera": ("hymenoptera_resnet50", (), 3),
+  "flowers": ("flowers_resnet50", (), 3),
 }
 DEFAULT = ("quickstart", "quickstart_100", "quickstart_100_scratch")
 
