@@ -3,11 +3,15 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 import tiny
 
+import jft
+from jft import loading
 from jft.errors import UserError
 from jft.insight import inspect
+from jft.pretrained.formats import Tensors
 
 pytestmark = pytest.mark.xdist_group("inspect")
 
@@ -98,10 +102,62 @@ def test_a_source_as_it_is(source):
   found = inspect.inspect_source(str(source))
   assert found.load == {"loaded": 32}
   assert found.spec["num_classes"] == 10
+  assert (found.spec["dialect"], found.spec["stored"]) == (
+    "torchvision",
+    {"float32": 32},
+  )
   assert (found.freeze, found.phases) == ([], [])
   assert {part.trained for part in found.parts} == {0}
-  assert list(found.step_flops) == ["full"]
+  assert found.step_flops == {}
+  assert [row.use for row in found.memory] == ["inference", "head only", "full"]
+  assert (found.batch_size, found.findings, found.dropped) == (32, [], {})
   json.dumps(dataclasses.asdict(found))
+
+
+def test_what_would_not_load_is_told(source, tmp_path):
+  arrays = tiny.tensors()
+  arrays["conv1.weight"][0] = np.nan
+  arrays["layer1.0.bn1.num_batches_tracked"] = np.zeros((), np.int64)
+  bad = tiny.write(tmp_path, arrays)
+  found = inspect.inspect_source(str(bad), batch_size=1)
+  assert [(row.check, row.level) for row in found.findings] == [
+    ("values", "error")
+  ]
+  assert found.findings[0].message.startswith(
+    "params/stem/conv/kernel: 9 of 36 values are NaN"
+  )
+  ((reason, names),) = found.dropped.items()
+  assert names == ["layer1.0.bn1.num_batches_tracked"]
+  assert "counter" in reason or "count" in reason
+  with pytest.raises(UserError, match=r"9 of 36 values are NaN"):
+    jft.load_pretrained(str(bad))
+
+
+def test_a_source_that_does_not_fit(source, tmp_path):
+  arrays = tiny.tensors()
+  del arrays["conv1.weight"]
+  arrays["stray"] = np.zeros(3, np.float32)
+  bad = tiny.write(tmp_path, {**arrays, "conv1.weight": np.zeros((4, 1, 3, 3))})
+  with pytest.raises(UserError, match=r"source 'stray' \(3,\): no variable"):
+    inspect.inspect_source(str(bad))
+  with pytest.raises(UserError, match="batch_size=0 must be at least 1"):
+    inspect.inspect_source(str(source), batch_size=0)
+
+
+def test_no_value_is_kept(source, monkeypatch):
+  """Each tensor is read once; nothing is loaded."""
+  read = []
+  load = Tensors.__getitem__
+
+  def counted(self, name):
+    read.append(name)
+    return load(self, name)
+
+  monkeypatch.setattr(Tensors, "__getitem__", counted)
+  monkeypatch.setattr(loading, "fill", None)
+  found = inspect.inspect_source(str(source), batch_size=1)
+  assert sorted(read) == sorted(tiny.tensors())
+  assert found.load == {"loaded": 32}
 
 
 def test_a_config_is_checked_first(source):

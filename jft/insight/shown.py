@@ -145,10 +145,11 @@ def _table(*columns: str) -> Table:
 def _blocks(found: Inspection, leaves: bool) -> Table:
   total = max(found.spec["params"], 1)
   table = _table("block", "parameters", "share", "")
-  table.columns[3].justify = "left"
   trained = any(part.trained for part in found.parts)
   if trained:
     table.columns[3].header = "trained"
+  else:
+    table.columns[3].justify = "left"
   largest = max(part.params for part in found.parts)
   for part in found.parts:
     bar = "▪" * max(1, round(20 * part.params / largest))

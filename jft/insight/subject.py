@@ -77,7 +77,13 @@ def of_source(source: str, arch: str | None = None) -> Subject:
 def of_net(network: Net) -> Subject:
   """Returns a loaded network as a subject."""
   source = network.spec.source
-  flat = tree.flatten(network.variables)
+  # What was just drawn says nothing about the weights.
+  fresh = {row.name for row in network.report if row.status == "reinit"}
+  flat = {
+    name: leaf
+    for name, leaf in tree.flatten(network.variables).items()
+    if name not in fresh
+  }
   return Subject(
     network.apply,
     network.spec,
