@@ -16,6 +16,7 @@ def read(path: Path) -> dict[str, Any]:
 
   Those are `id2label` and `label_names`, `image_size`, `mean` and `std`, where
   they are given; null counts as not given. The rest is the family's business.
+  timm keeps them in `pretrained_cfg`, from where they are taken.
 
   Raises:
     UserError: if the file is no JSON object, or one of them is malformed.
@@ -28,6 +29,7 @@ def read(path: Path) -> dict[str, Any]:
     raise UserError(f"{path} is not JSON: {error}.") from error
   if not isinstance(found, dict):
     raise UserError(f"{path} is not a JSON object.")
+  found = _of_timm(found) | found
   # transformers writes null for what a model does not have.
   found = {
     key: value
@@ -40,6 +42,20 @@ def read(path: Path) -> dict[str, Any]:
         f"{path}: {key} must be {expected}, got {reprlib.repr(found[key])}."
       )
   return found
+
+
+def _of_timm(found: dict[str, Any]) -> dict[str, Any]:
+  """Returns what timm's config.json says of the images, as jft has it."""
+  kept = found.get("pretrained_cfg")
+  if "architecture" not in found or not isinstance(kept, dict):
+    return {}
+  lifted = {key: kept[key] for key in ("mean", "std") if key in kept}
+  size = kept.get("input_size")  # channels, height, width
+  if isinstance(size, list) and len(size) == 3 and size[1] == size[2]:
+    lifted["image_size"] = size[1]
+  if "label_names" in found or "label_names" not in kept:
+    return lifted
+  return lifted | {"label_names": kept["label_names"]}
 
 
 def _is_texts(value: Any) -> bool:
