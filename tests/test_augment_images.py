@@ -1,4 +1,4 @@
-"""Random parts of pictures against what they must be on average, and by hand."""
+"""Random parts of pictures: by hand, and what they must be on average."""
 
 import math
 

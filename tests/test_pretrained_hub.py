@@ -5,15 +5,19 @@ import importlib
 import importlib.util
 import json
 import pathlib
+import shutil
 import sys
 
 import numpy as np
 import pytest
+from flax import serialization
 
+from jft import families
 from jft.errors import UserError
 from jft.pretrained import formats, hf, hub
 from jft.pretrained.formats import safetensors
 
+GOLDEN = pathlib.Path(__file__).parent / "golden" / "formats"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -100,6 +104,98 @@ def test_a_path_is_never_split(name, tmp_path, monkeypatch):
     found = hub.locate(source)
     assert (found.kind, found.folder.resolve()) == ("folder", tmp_path / name)
   assert hub.locate(f"{name}/model.safetensors").kind == "file"
+
+
+def test_the_index_of_shards_has_the_folders_config(tmp_path):
+  folder = model(tmp_path, "m-1-of-1.safetensors")
+  index = folder / "model.safetensors.index.json"
+  index.write_text(json.dumps({"weight_map": {"a": "m-1-of-1.safetensors"}}))
+  assert hub.locate(folder).config == {"model_type": "vit"}
+  assert hub.locate(index).config == {"model_type": "vit"}
+
+
+def put(folder, name):
+  """Puts a small file of weights into a folder, by its name's kind."""
+  folder.mkdir(parents=True, exist_ok=True)
+  if name.endswith(".npz"):
+    np.savez(folder / name, a=np.ones(2, np.float32))
+  elif name.endswith(".ckpt.index"):
+    for file in GOLDEN.glob("bert_model.ckpt.*"):
+      tail = file.name.removeprefix("bert_model.ckpt")
+      to = name.removesuffix(".index") + tail
+      shutil.copy(file, folder / to)
+  elif name.endswith(".msgpack"):
+    tree = {"a": np.ones(2, np.float32)}
+    (folder / name).write_bytes(serialization.msgpack_serialize(tree))
+  else:
+    file = "tiny.h5" if name.endswith(".h5") else name
+    shutil.copy(GOLDEN / file, folder / name)
+
+
+@pytest.mark.parametrize(
+  "name",
+  [
+    *("flax_model.msgpack", "x.msgpack", "ViT-B_16.npz", "tf_model.h5", "x.h5"),
+    *("tiny.keras", "bert_model.ckpt.index", "other.ckpt.index"),
+  ],
+)
+def test_folders_of_other_formats(name, tmp_path):
+  put(tmp_path, name)
+  (tmp_path / "config.json").write_text('{"model_type": "vit"}')
+  found = hub.locate(tmp_path)
+  assert found.weights == tmp_path / name
+  assert found.config == {"model_type": "vit"}
+  assert len(found.sha256) == 64
+  if "h5" not in name and "keras" not in name:  # those need an extra
+    assert len(formats.read(found.weights)) > 0
+  model(tmp_path)
+  assert hub.locate(tmp_path).weights.name == "model.safetensors"
+
+
+def test_googles_bert_folder(tmp_path):
+  put(tmp_path, "bert_model.ckpt.index")
+  google = {
+    "attention_probs_dropout_prob": 0.1,
+    "directionality": "bidi",
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "hidden_size": 128,
+    "initializer_range": 0.02,
+    "intermediate_size": 512,
+    "max_position_embeddings": 512,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 2,
+    "pooler_fc_size": 768,
+    "pooler_type": "first_token_transform",
+    "type_vocab_size": 2,
+    "vocab_size": 30522,
+  }
+  (tmp_path / "bert_config.json").write_text(json.dumps(google))
+  (tmp_path / "vocab.txt").write_text("a\n")
+  for source in (tmp_path, tmp_path / "bert_model.ckpt.index"):
+    found = hub.locate(source)
+    assert found.config == {"model_type": "bert", **google}
+    assert found.tokenizer == tmp_path / "vocab.txt"
+    assert [file.name for file in found.files] == [
+      "bert_model.ckpt.index",
+      "bert_model.ckpt.data-00000-of-00001",
+    ]
+  family, config = families.recognise(found.config) or (None, None)
+  assert family is families.BERT
+  assert (config.width, config.depth) == (128, 2)
+
+
+def test_an_orbax_folder(tmp_path):
+  import orbax.checkpoint as ocp
+
+  with ocp.StandardCheckpointer() as saver:
+    saver.save(tmp_path / "net", {"a": np.ones(2, np.float32)})
+  (tmp_path / "net" / "config.json").write_text('{"model_type": "vit"}')
+  found = hub.locate(tmp_path / "net")
+  assert found.weights == tmp_path / "net"
+  assert found.config == {"model_type": "vit"}
+  assert formats.read(found.weights)["a"].tolist() == [1, 1]
+  assert len(found.sha256) == 64
 
 
 def test_sha256_is_of_the_weights(tmp_path):
@@ -338,6 +434,52 @@ def test_hub_file_of_a_repository(cache):
   assert found.config == {"model_type": "vit"}
   with pytest.raises(UserError, match=r"has no file 'vat\.safetensors'"):
     hub.locate("hf:org/vit/vat.safetensors")
+
+
+def test_timm_is_the_hubs_timm(cache):
+  folder = model(cache("timm/resnet18.a1_in1k"))
+  config = {
+    "architecture": "resnet18",
+    "num_classes": 1000,
+    "pretrained_cfg": {
+      "input_size": [3, 288, 288],
+      "mean": [0.485, 0.456, 0.406],
+      "std": [0.229, 0.224, 0.225],
+      "crop_pct": 0.95,
+    },
+  }
+  (folder / "config.json").write_text(json.dumps(config))
+  for source in ("timm:resnet18.a1_in1k", "timm:resnet18.a1_in1k@main"):
+    found = hub.locate(source)
+    assert (found.kind, found.revision) == ("hf", COMMIT)
+    assert found.config["architecture"] == "resnet18"
+    assert found.config["pretrained_cfg"]["crop_pct"] == 0.95
+  with pytest.raises(UserError, match=r"timm/resnet19 is not in the local"):
+    hub.locate("timm:resnet19")
+  with pytest.raises(UserError, match=r"expected timm:NAME"):
+    hub.locate("timm:timm/resnet18")
+
+
+def test_each_kind_of_weights_is_asked_for_where_no_better_one_is(
+  tmp_path, monkeypatch
+):
+  import huggingface_hub
+
+  asked = []
+
+  def snapshot(repo, *, revision, allow_patterns):
+    asked.append(allow_patterns[-1])
+    if "flax_model.msgpack" in allow_patterns and repo == "org/flax":
+      put(tmp_path, "flax_model.msgpack")
+    return str(tmp_path)
+
+  monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+  with pytest.raises(UserError, match="org/none has no weights that jft reads"):
+    hub.locate("hf:org/none")
+  assert len(asked) == 1 + len(hf.OTHERS)
+  asked.clear()
+  assert hub.locate("hf:org/flax").weights.name == "flax_model.msgpack"
+  assert asked == [p[-1] for p in (hf.SAFE, *hf.OTHERS[:2])]
 
 
 def test_hub_offline_says_how_to_go_on(cache):

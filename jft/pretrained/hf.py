@@ -8,6 +8,7 @@ from jft.errors import UserError
 
 SMALL = (
   "config.json",
+  "bert_config.json",
   "preprocessor_config.json",
   "tokenizer.json",
   "tokenizer_config.json",
@@ -24,10 +25,21 @@ SAFE = (
   "model-*-of-*.safetensors",
   "model.safetensors.index.json",
 )
-BIN = (
-  "pytorch_model.bin",
-  "pytorch_model-*-of-*.bin",
-  "pytorch_model.bin.index.json",
+# What is asked for where the repository has nothing of what stands before.
+OTHERS = (
+  (
+    "pytorch_model.bin",
+    "pytorch_model-*-of-*.bin",
+    "pytorch_model.bin.index.json",
+  ),
+  (
+    "flax_model.msgpack",
+    "flax_model-*-of-*.msgpack",
+    "flax_model.msgpack.index.json",
+  ),
+  ("tf_model.h5", "model.weights.h5"),
+  ("*.ckpt.index", "*.ckpt.data-*-of-*"),
+  ("*.npz",),
 )
 
 _NAME = re.compile(
@@ -64,7 +76,8 @@ def fetch(source: str, rest: str) -> tuple[Path, str | None]:
   """Returns (the repository's folder on disk, the file asked for).
 
   Downloads what is not in the cache: config, tokenizer and the weights, as
-  safetensors where the repository has them. HF_HUB_OFFLINE is honoured.
+  safetensors where the repository has them, else in the first of `OTHERS` that
+  it has. HF_HUB_OFFLINE is honoured.
 
   Args:
     source: what the user wrote, for messages.
@@ -75,13 +88,20 @@ def fetch(source: str, rest: str) -> tuple[Path, str | None]:
   """
   repo, revision, file = parse(source, rest)
   if file is None:
-    folder = _download(source, repo, revision, (*SMALL, *SAFE))
-    if not any(folder.glob("*.safetensors")):
-      folder = _download(source, repo, revision, (*SMALL, *BIN))
-    return folder, None
+    for patterns in (SAFE, *OTHERS):
+      folder = _download(source, repo, revision, (*SMALL, *patterns))
+      if any(any(folder.glob(p)) for p in ("*.safetensors", *patterns)):
+        return folder, None
+    raise UserError(
+      f"{source!r}: the repository {repo} has no weights that jft reads; it was"
+      f" asked for {', '.join(names[0] for names in (SAFE, *OTHERS))}. Name"
+      " the file: hf:ORG/NAME/FILE."
+    )
   wanted = [file]
   if file.endswith(".index.json"):  # its shards lie beside it
     wanted.append(str(Path(file).parent / "*-of-*"))
+  if file.endswith(".ckpt.index"):
+    wanted.append(f"{file.removesuffix('.index')}.data-*")
   folder = _download(source, repo, revision, (*SMALL, *wanted))
   if not (folder / file).is_file():
     raise UserError(f"{source!r}: the repository {repo} has no file {file!r}.")

