@@ -1,5 +1,6 @@
 """What jft's vision transformers compute, as make_vit.py records it."""
 
+import dataclasses
 import functools
 import json
 import pathlib
@@ -70,17 +71,14 @@ def split(record):
   return record, texts
 
 
-def config_of(case, texts, **changes):
+def config_of(case, texts):
   if case in CONFIGS:
     return CONFIGS[case]
   pooler = {"pooling": "cls_pooler"} if case == "vit_hf_pooler" else {}
-  return tree_replace(vit_hf.from_hf(texts["config"]), **(pooler | changes))
+  return dataclasses.replace(vit_hf.from_hf(texts["config"]), **pooler)
 
 
-def tree_replace(config, **changes):
-  return type(config)(**{**vars(config), **changes})
-
-
+@functools.cache
 def target(config, num_classes=None, **options):
   """Returns {name: shape and dtype} of a model's variables."""
   shape = (1, config.image_size, config.image_size, config.in_channels)
@@ -118,7 +116,7 @@ def classes(texts):
   return weights.CLASSES if any(n in texts["shapes"] for n in heads) else None
 
 
-def computed(case, texts, seed=0, dtype=np.float32):
+def computed(case, texts, seed=0, dtype=np.float32, gradients=True):
   """Returns what is recorded of a case: outputs, blocks and gradients."""
   config, k = config_of(case, texts), classes(texts)
   model = vit.module(config, k, dtype=dtype, param_dtype=dtype)
@@ -146,12 +144,21 @@ def computed(case, texts, seed=0, dtype=np.float32):
     )
     return total, (wanted, blocks)
 
-  grads, (result, blocks) = jit(jax.grad(loss, has_aux=True))(variables)
+  if gradients:
+    grads, (result, blocks) = jit(jax.grad(loss, has_aux=True))(variables)
+  else:
+    grads, (_, (result, blocks)) = {}, jit(loss)(variables)
   for name, block in blocks.items():
     result[name] = weights.summary("block", np.asarray(block), 8)
   for name, grad in export.to_source(tree.flatten(grads), table).items():
     result[f"grad/{name}"] = weights.summary(name, grad)
   return result
+
+
+def resized_images(seed=0):
+  """Returns the images in 24 pixels: the nearest of the 16."""
+  near = np.arange(24) * 16 // 24
+  return vit_cases.images(seed)[:, near][:, :, near]
 
 
 def given(case, outputs):
