@@ -1,14 +1,16 @@
 """Writes docs/models.md, and the parameter counts that `jft models` lists.
 
-  python scripts/write_models.py
+  python scripts/write_models.py [--all]
 
 after a preset, a dialect or a comparison has changed: from jft.families and
-tests/golden/verified_*.json. Tracing every preset takes a minute.
+tests/golden/verified_*.json. Counts of configs that did not change are kept;
+--all traces every preset again, which takes a minute or two.
 """
 
 import collections
 import json
 import pathlib
+import sys
 
 from jft import families
 from jft.insight import presets
@@ -98,9 +100,10 @@ def _verified(family: str) -> list[dict]:
 
 
 def main() -> None:
+  known = {} if "--all" in sys.argv[1:] else presets.records()
   rows = [
     f"  {json.dumps(name)}: {json.dumps(value)}"
-    for name, value in presets.record().items()
+    for name, value in presets.record(known).items()
   ]
   RECORDS.write_text("{\n" + ",\n".join(rows) + "\n}\n")
   PAGE.write_text(page(), encoding="utf-8")

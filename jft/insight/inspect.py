@@ -9,7 +9,7 @@ from jft.build.model import load_net
 from jft.build.run import total_steps
 from jft.build.tuning import Tuning, make_tuning
 from jft.errors import UserError
-from jft.insight import costs, oddities
+from jft.insight import costs, oddities, presets
 from jft.insight.costs import Memory
 from jft.insight.origin import Origin, origin
 from jft.insight.subject import (
@@ -26,6 +26,7 @@ from jft.typing import Any, Sequence
 BATCH_SIZE = 32
 # Where no config says how long a text is.
 _TOKENS = 128
+_RESIZING = ("resize", "crop_pct", "squeeze")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +91,7 @@ def inspect_source(
   _check(batch_size)
   subject = of_source(source, arch)
   spec = subject.spec
-  tokens = min(_TOKENS, getattr(spec.config, "max_tokens", _TOKENS))
+  tokens = min(_TOKENS, spec.max_tokens or _TOKENS)
   return _inspect(subject, None, spec.image_size, tokens, batch_size)
 
 
@@ -172,6 +173,7 @@ def _facts(subject: Subject, size: int, tokens: int) -> dict[str, Any]:
     "sha256": spec.sha256,
     "family": spec.family,
     "preset": spec.preset,
+    "like": "" if spec.preset else presets.like(spec.family, spec.config),
     "kind": spec.kind,
     "dialect": subject.dialect,
     "params": tree.count(subject.variables["params"]),
@@ -183,11 +185,17 @@ def _facts(subject: Subject, size: int, tokens: int) -> dict[str, Any]:
   if spec.kind == "image":
     normalise = f"(x / 255 - {_numbers(spec.mean)}) / {_numbers(spec.std)}"
     shape = f"{size} x {size} x {spec.config.in_channels}"
-    return facts | {"inputs": f"{shape}, {normalise}", "image_size": size}
+    return facts | {
+      "inputs": f"{shape}, {normalise}",
+      "image_size": size,
+      "mean": list(spec.mean),
+      "std": list(spec.std),
+      **{key: getattr(spec, key) for key in _RESIZING if hasattr(spec, key)},
+    }
   return facts | {
     "inputs": f"up to {tokens} token ids",
     "tokens": tokens,
-    "max_tokens": getattr(spec.config, "max_tokens", None),
+    "max_tokens": spec.max_tokens,
     "vocab_size": getattr(spec.config, "vocab_size", None),
     "tokenizer": spec.tokenizer.name if spec.tokenizer else None,
   }

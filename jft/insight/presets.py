@@ -5,6 +5,7 @@ import fnmatch
 import hashlib
 import importlib.resources
 import json
+import types
 
 import jax
 
@@ -16,6 +17,9 @@ from jft.typing import Any, Mapping
 RECORDS = "presets.json"
 """Parameter counts by name, beside this file, as scripts/write_models.py left
 them: tracing a hundred models to count them takes half a minute."""
+
+_NOTHING: Mapping[str, Any] = types.MappingProxyType({})
+_NEAR = 4  # settings by which a config may differ and still be like a preset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,19 +74,45 @@ def presets(pattern: str = "*", *, traced: bool = False) -> list[Preset]:
   return sorted(found, key=lambda p: (order[p.family], p.params, p.name))
 
 
+def like(family: str, config: Any) -> str:
+  """Describes a config by the preset that it is nearest to.
+
+  >>> config = families.preset("resnet34")[1]
+  >>> like("resnet", dataclasses.replace(config, width=8))
+  'resnet34 but for width=8'
+  """
+  if family not in families.FAMILIES:
+    return ""
+  near = []
+  for name, other in families.FAMILIES[family].presets.items():
+    if type(other) is type(config):
+      mine, theirs = dataclasses.asdict(config), dataclasses.asdict(other)
+      differ = [f"{k}={v!r}" for k, v in mine.items() if v != theirs[k]]
+      near.append((len(differ), name, differ))
+  if not near or min(near)[0] > _NEAR:
+    return f"no preset of {family}"
+  _, name, differ = min(near)
+  return f"{name} but for {', '.join(differ)}" if differ else name
+
+
 def records() -> Mapping[str, Mapping[str, Any]]:
   """Returns what is on record of each preset: config's hash and parameters."""
   file = importlib.resources.files(__package__ or "jft.insight") / RECORDS
   return json.loads(file.read_text()) if file.is_file() else {}
 
 
-def record() -> dict[str, dict[str, Any]]:
-  """Returns what `records` should hold, all traced now."""
-  return {
-    name: {"config": fingerprint(config), "params": _count(family, config)}
-    for family in families.FAMILIES.values()
-    for name, config in family.presets.items()
-  }
+def record(known: Mapping[str, Any] = _NOTHING) -> dict[str, dict[str, Any]]:
+  """Returns what `records` should hold.
+
+  Args:
+    known: counts that still hold, of configs that did not change.
+  """
+  made = {}
+  for family in families.FAMILIES.values():
+    for name, config in family.presets.items():
+      count = _known(known, name, config) or _count(family, config)
+      made[name] = {"config": fingerprint(config), "params": count}
+  return made
 
 
 def fingerprint(config: Any) -> str:
@@ -100,14 +130,17 @@ def _fits(pattern: str, name: str, family: Family) -> bool:
 def _preset(
   family: Family, name: str, config: Any, known: Mapping[str, Any]
 ) -> Preset:
-  on_record = known.get(name, {})
-  params = on_record.get("params")
-  if params is None or on_record.get("config") != fingerprint(config):
-    params = _count(family, config)
+  params = _known(known, name, config) or _count(family, config)
   dialects = tuple(dialect.name for dialect in family.dialects)
   return Preset(
     name, family.name, family.kind, params, _input(family, config), dialects
   )
+
+
+def _known(known: Mapping[str, Any], name: str, config: Any) -> int:
+  """Returns the count on record, 0 if there is none for this config."""
+  found = known.get(name, {})
+  return found["params"] if found.get("config") == fingerprint(config) else 0
 
 
 def _count(family: Family, config: Any) -> int:

@@ -1,5 +1,6 @@
 """An inspection as a person reads it in a terminal, a file or a notebook."""
 
+import re
 import types
 
 from rich import box
@@ -12,7 +13,7 @@ from jft.insight.presets import Preset
 from jft.insight.text import clean
 from jft.preflight.finding import some
 from jft.tuning import freeze
-from jft.typing import Sequence
+from jft.typing import Any, Mapping, Sequence
 
 _WIDTH = 96
 _NAMES = 12  # of labels, data sets or tags that are listed
@@ -46,7 +47,7 @@ def render(found: Inspection, *, leaves: bool) -> RenderableType:
   title.append(f"  {spec['source'] or 'random weights'}", style="not bold dim")
   parts: list[tuple[str, RenderableType | None]] = [
     ("", _facts(found)),
-    ("Blocks", _blocks(found, leaves)),
+    ("", _blocks(found, leaves)),
     (f"Memory, batch of {found.batch_size}, in MiB", _memory(found)),
     ("Unusual", _findings(found)),
     ("Training", _tuning(found)),
@@ -70,13 +71,14 @@ def _facts(found: Inspection) -> Table:
   spec, grid = found.spec, _grid()
   size = f"{spec['params']:,} parameters, {spec['mb']} MB"
   rows = [
+    ("like", spec["like"]),
     ("size", size),
     *_origin(found),
-    ("inputs", spec["inputs"]),
+    ("inputs", _inputs(found)),
     *_more_inputs(found),
     ("classes", _classes(spec["num_classes"], spec["label_names"])),
     ("forward", f"{flops(found.flops)} for one example"),
-    ("file", _file(found)),
+    ("tensors", _tensors(found)),
     *[
       ("dropped", f"{some(names, 3)}: {reason}")
       for reason, names in found.dropped.items()
@@ -95,26 +97,44 @@ def _origin(found: Inspection) -> list[tuple[str, str]]:
   if not said.card:
     return [("card", "none beside the weights: origin and licence unknown")]
   return [
-    ("trained on", some(said.trained_on, _NAMES) if said.trained_on else ""),
+    ("trained on", _short(some(said.trained_on, _NAMES))),
     ("made from", ", ".join(said.base)),
     ("claims", said.result),
     ("licence", said.licence or f"not said in {said.card}"),
     ("language", ", ".join(said.language)),
-    ("tags", some(said.tags, _NAMES) if said.tags else ""),
+    ("tags", some(said.tags, _NAMES)),
     ("card", f"{said.card} cannot be read: {said.problem}")
     if said.problem
     else ("", ""),
   ]
 
 
+def _short(text: str) -> str:
+  return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1…", text)
+
+
+def _inputs(found: Inspection) -> str:
+  spec = found.spec
+  if spec["kind"] == "image" or not spec["max_tokens"]:
+    return spec["inputs"]
+  return f"at most {spec['max_tokens']} token ids, {spec['tokens']} taken here"
+
+
 def _more_inputs(found: Inspection) -> list[tuple[str, str]]:
   spec = found.spec
   if spec["kind"] == "image":
-    return [("resize", spec.get("resize") or "")]
-  limit = f"at most {spec['max_tokens']} tokens" if spec["max_tokens"] else ""
+    return [("resize", _resizing(spec))]
   words = f"{spec['vocab_size']:,} words" if spec["vocab_size"] else ""
   file = spec["tokenizer"] or "no file beside the weights"
-  return [("tokenizer", ", ".join(filter(None, (file, words, limit))))]
+  return [("tokenizer", ", ".join(filter(None, (file, words))))]
+
+
+def _resizing(spec: Mapping[str, Any]) -> str:
+  if not spec.get("resize"):
+    return ""
+  if not (share := spec.get("crop_pct")):
+    return f"{spec['resize']}, the whole image"
+  return f"{spec['resize']}, the middle {100 * share:.4g} % of the short side"
 
 
 def _classes(count: int | None, names: Sequence[str]) -> str:
@@ -123,14 +143,14 @@ def _classes(count: int | None, names: Sequence[str]) -> str:
   return f"{count}: {some(names, _NAMES)}" if names else f"{count}, unnamed"
 
 
-def _file(found: Inspection) -> str:
+def _tensors(found: Inspection) -> str:
   load = ", ".join(f"{n} {status}" for status, n in found.load.items())
   stored = ", ".join(found.spec["stored"])
   dialect = found.spec["dialect"]
   parts = [
-    f"tensors {load}",
-    f"stored as {stored}" if stored else "",
-    f"names of {dialect}" if dialect else "",
+    load,
+    f"{stored} in the file" if stored else "",
+    f"names and layout of {dialect}" if dialect else "",
   ]
   return "; ".join(filter(None, parts))
 
@@ -152,7 +172,7 @@ def _blocks(found: Inspection, leaves: bool) -> Table:
     table.columns[3].justify = "left"
   largest = max(part.params for part in found.parts)
   for part in found.parts:
-    bar = "▪" * max(1, round(20 * part.params / largest))
+    bar = Text("▪" * max(1, round(20 * part.params / largest)), style="cyan")
     last = f"{100 * part.trained / part.params:.0f} %" if trained else bar
     share = f"{100 * part.params / total:.1f} %"
     table.add_row(part.name, f"{part.params:,}", share, last)
@@ -193,7 +213,7 @@ _STYLES = types.MappingProxyType(
 
 def _findings(found: Inspection) -> Table | Text:
   if not found.findings:
-    return Text("nothing")
+    return Text("nothing stands out")
   grid = Table.grid(padding=(0, 2))
   for finding in found.findings:
     style = _STYLES[finding.level]
@@ -217,21 +237,23 @@ def _tuning(found: Inspection) -> Text | None:
 
 
 def presets_table(found: Sequence[Preset]) -> RenderableType:
-  """Returns a table of presets, a group for each family."""
-  table = _table("name", "parameters", "input", "loads from")
-  table.columns[2].justify = table.columns[3].justify = "left"
-  family = ""
-  for preset in found:
-    if preset.family != family:
-      if family:
-        table.add_row()
-      family = preset.family
-      dialects = Text(", ".join(preset.dialects))
-      table.add_row(Text(family, style="bold"), "", "", dialects)
-    table.add_row(f"  {preset.name}", f"{preset.params:,}", preset.input)
+  """Returns the presets under their families."""
+  width = max(len(preset.name) for preset in found)
+  shown: list[RenderableType] = []
+  for family in dict.fromkeys(preset.family for preset in found):
+    rows = [preset for preset in found if preset.family == family]
+    heading = Text(family, style="bold")
+    heading.append("  loads from ", style="not bold dim")
+    heading.append(", ".join(rows[0].dialects), style="not bold")
+    table = Table.grid(padding=(0, 2))
+    table.add_column(min_width=width + 2)
+    table.add_column(justify="right", min_width=13)
+    for preset in rows:
+      table.add_row(f"  {preset.name}", f"{preset.params:,}", preset.input)
+    shown += [heading, table, ""]
   more = "s" if len(found) != 1 else ""
   note = f"{len(found)} architecture{more}; parameters without a head."
-  return Group(table, "", Text(note, style="dim"))
+  return Group(*shown, Text(note, style="dim"))
 
 
 def flops(count: float) -> str:
