@@ -142,6 +142,15 @@ def test_the_readme_s_program_runs(tmp_path):
   assert accuracy > 0.9
 
 
+@pytest.mark.xdist_group("docs")
+def test_the_program_of_own_models_runs(tmp_path):
+  (program,) = blocks("docs/loading.md", "python")
+  printed = run(program, tmp_path).stdout
+  assert printed.startswith("4 loaded\n")
+  assert "resized" in printed
+  assert printed.endswith("(1, 5)\n")
+
+
 def run(program, folder):
   (folder / "program.py").write_text(program)
   return subprocess.run(
