@@ -82,16 +82,26 @@ class Spelling:
     }
 
 
-def spelling(names: Iterable[str]) -> Spelling:
+def spelling(
+  names: Iterable[str], layers: Mapping[str, str] = types.MappingProxyType({})
+) -> Spelling:
   """Returns how a source spells its names.
 
   Args:
     names: all of the source's; none for those of Keras 2.
+    layers: {what older releases called a layer: its name today}, for names
+      with a "/" in them.
 
   >>> spelling(["fc1/fc1_W_1:0"]).of("fc1/kernel")
   'fc1/fc1_W_1:0'
   """
-  return Spelling({_plain(name): name for name in names})
+  found = {}
+  for name in names:
+    today = name
+    for old, new in layers.items():
+      today = today.replace(f"{old}/", f"{new}/")
+    found[_plain(today)] = name
+  return Spelling(found)
 
 
 def _plain(name: str) -> str:
