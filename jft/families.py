@@ -10,6 +10,7 @@ import types
 from jft.errors import UserError, did_you_mean
 from jft.models import (
   bert,
+  densenet,
   distilbert,
   efficientnet,
   efficientnet_hf,
@@ -22,6 +23,7 @@ from jft.models import (
 from jft.pretrained.dialect import Dialect, Shapes
 from jft.pretrained.layouts import Entry
 from jft.pretrained.names import bert as bert_names
+from jft.pretrained.names import densenet as densenet_names
 from jft.pretrained.names import distilbert as distilbert_names
 from jft.pretrained.names import efficientnet as efficientnet_names
 from jft.pretrained.names import resnet as resnet_names
@@ -79,6 +81,15 @@ VGG = Family(
   vgg.module,
   vgg_names.DIALECTS,
   stem="params/block_00/conv/kernel",
+)
+
+DENSENET = Family(
+  "densenet",
+  "image",
+  densenet.PRESETS,
+  densenet.module,
+  densenet_names.DIALECTS,
+  stem="params/stem/conv/kernel",
 )
 
 EFFICIENTNET = Family(
@@ -150,6 +161,7 @@ VIT = Family(
 _ALL = (
   RESNET,
   VGG,
+  DENSENET,
   EFFICIENTNET,
   VIT,
   BERT,

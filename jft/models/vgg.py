@@ -140,14 +140,16 @@ def _pool(x: Float[Array, "b h w c"], size: int) -> Float[Array, "b p p c"]:
   height, width = x.shape[1:3]
   if (height, width) == (size, size):
     return x
-  return jnp.einsum(
-    "ph,bhwc,qw->bpqc", _bins(height, size), x, _bins(width, size)
-  ).astype(x.dtype)
+  exact = jnp.promote_types(x.dtype, jnp.float32)
+  rows, columns = (
+    jnp.asarray(_bins(pixels, size), exact) for pixels in (height, width)
+  )
+  return jnp.einsum("ph,bhwc,qw->bpqc", rows, x, columns).astype(x.dtype)
 
 
 def _bins(pixels: int, size: int) -> Float[np.ndarray, "size pixels"]:
   """Returns the matrix that averages `pixels` values in `size` bins."""
-  bins = np.zeros((size, pixels), np.float32)
+  bins = np.zeros((size, pixels))
   for i in range(size):
     start, stop = i * pixels // size, -(-(i + 1) * pixels // size)
     bins[i, start:stop] = 1 / (stop - start)

@@ -13,7 +13,12 @@ import torch
 from golden import weights
 
 
-def record(model, blocks, head, *, size=64, channels=3, seed=0):
+def _output(given, out):
+  del given
+  return out.clone()
+
+
+def record(model, blocks, head, *, size=64, channels=3, seed=0, keep=_output):
   """Returns everything that is compared, by name.
 
   Args:
@@ -22,6 +27,7 @@ def record(model, blocks, head, *, size=64, channels=3, seed=0):
     head: the module in it whose input is `features`.
     size, channels: of the images.
     seed: of weights and images.
+    keep: (inputs, output) of a block -> what is kept.
   """
   model.double().load_state_dict(
     {
@@ -33,15 +39,17 @@ def record(model, blocks, head, *, size=64, channels=3, seed=0):
   )
   image = torch.from_numpy(weights.images(channels, seed, size))
   image = image.permute(0, 3, 1, 2).double()
-  return _evaluated(model.eval(), blocks, head, image) | _trained(
+  return _evaluated(model.eval(), blocks, head, image, keep) | _trained(
     model.train(), image
   )
 
 
-def _evaluated(model, blocks, head, image):
+def _evaluated(model, blocks, head, image, keep):
   kept, features = [], []
   hooks = [
-    block.register_forward_hook(lambda _, __, out: kept.append(out.clone()))
+    block.register_forward_hook(
+      lambda _, given, out: kept.append(keep(given, out))
+    )
     for block in blocks
   ]
   hooks.append(
@@ -95,7 +103,7 @@ def keras_record(model, blocks, features, *, size=64, seed=0, flip=True):
   for variable in model.variables:
     name = f"{variable.path}:0"
     before[name] = weights.draw(name, tuple(variable.shape), seed)
-    variable.assign(before[name].astype(np.float64))
+    variable.assign(torch.from_numpy(before[name]).double())
   image = weights.images(3, seed, size).astype(np.float64)
   image = torch.from_numpy(
     np.ascontiguousarray(image[..., :: -1 if flip else 1])
@@ -127,7 +135,7 @@ def _keras_trained(model, image, before):
     n = len(image) * math.prod(layer.output.shape[1:-1])
     for variable in (layer.moving_mean, layer.moving_variance):
       name = f"{variable.path}:0"
-      after = variable.numpy()
+      after = variable.value.detach().numpy()
       if variable is layer.moving_variance:
         # Keras 3 averages the biased variance; TensorFlow's fused norm, with
         # which the published weights were trained, averages n/(n-1) of it.

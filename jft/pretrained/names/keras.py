@@ -1,7 +1,6 @@
 """How Keras spells its variables, for the tables of every family."""
 
 import dataclasses
-import re
 import types
 
 from jft.pretrained.layouts import Entry
@@ -19,8 +18,8 @@ class Spelling:
   """Finds a layer's variable among a source's names.
 
   Keras 2 wrote "conv1/kernel:0", its HDF5 files repeat the layer
-  ("conv1/conv1/kernel:0"), Keras 1 wrote "conv1/conv1_W:0", converters leave
-  ":0" away.
+  ("conv1/conv1/kernel:0"); converters, and jft's own reader of such files,
+  leave ":0" away.
 
   Attributes:
     names: {"layer/variable": the source's own name}.
@@ -82,35 +81,20 @@ class Spelling:
     }
 
 
-def spelling(names: Iterable[str]) -> Spelling:
+def spelling(
+  names: Iterable[str], layers: Mapping[str, str] = types.MappingProxyType({})
+) -> Spelling:
   """Returns how a source spells its names.
 
   Args:
     names: all of the source's; none for those of Keras 2.
-
-  >>> spelling(["fc1/fc1_W_1:0"]).of("fc1/kernel")
-  'fc1/fc1_W_1:0'
+    layers: {what older releases called a layer: its name today}, for names
+      with a "/" in them.
   """
-  return Spelling({_plain(name): name for name in names})
-
-
-def _plain(name: str) -> str:
-  """Returns "layer/variable", as Keras 2 and 3 call it."""
-  last = name.removesuffix(":0").split("/")[-2:]
-  if found := re.fullmatch(_KERAS_1, last[-1]):
-    return f"{found[1]}/{_VARIABLES[found[2]]}"
-  return "/".join(last)
-
-
-# Keras 1 joined layer and variable; what it called a deviation is the variance.
-_VARIABLES = types.MappingProxyType(
-  {
-    "W": "kernel",
-    "b": "bias",
-    "gamma": "gamma",
-    "beta": "beta",
-    "running_mean": "moving_mean",
-    "running_std": "moving_variance",
-  }
-)
-_KERAS_1 = rf"(.+?)_({'|'.join(_VARIABLES)})(?:_\d+)?"
+  found = {}
+  for name in names:
+    today = name
+    for old, new in layers.items():
+      today = today.replace(f"{old}/", f"{new}/")
+    found["/".join(today.removesuffix(":0").split("/")[-2:])] = name
+  return Spelling(found)

@@ -94,7 +94,7 @@ FIRST = Dialect(
   fits=lambda shapes: "res2a_branch2a/kernel" in spelling(shapes).names,
   table=first_table,
   dropped=lambda config: (),
-  head=r"(.*/)?fc1000(/kernel|/bias|_W|_b)(:0)?",
+  head=r"(.*/)?fc1000/(kernel|bias)(:0)?",
   adjust=_adjusted(1e-3),
   preprocessing=lambda config: CAFFE,
 )

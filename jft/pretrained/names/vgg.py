@@ -139,7 +139,7 @@ KERAS = Dialect(
   fits=lambda shapes: "block1_conv1/kernel" in spelling(shapes).names,
   table=keras_table,
   dropped=lambda config: (),
-  head=r"(.*/)?predictions(/kernel|/bias|_[Wb]_1)(:0)?",
+  head=r"(.*/)?predictions/(kernel|bias)(:0)?",
   adjust=_keras,
   preprocessing=lambda config: CAFFE,
 )
