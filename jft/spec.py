@@ -84,7 +84,7 @@ def spec_of(
       located.config,
       located.processed,
       (dialect.name, dialect.preprocessing(config)),
-      _of_one_size(config) | given,
+      {**_of_one_size(config), **given},
       source=located.source,
       channels=config.in_channels,
       own=own,
