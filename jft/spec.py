@@ -84,11 +84,13 @@ def spec_of(
       located.config,
       located.processed,
       (dialect.name, dialect.preprocessing(config)),
-      given,
+      {**_of_one_size(config), **given},
       source=located.source,
       channels=config.in_channels,
       own=own,
     )
+    if _of_one_size(config).keys() - given.keys():
+      origin = {**origin, "image_size": "architecture"}
     images = {**dataclasses.asdict(made), "preprocessing_from": origin}
   return Spec(
     family.name,
@@ -103,6 +105,12 @@ def spec_of(
     sha256=located.sha256,
     **images,
   )
+
+
+def _of_one_size(config: Any) -> dict[str, Any]:
+  """Returns the size of the only images that a model can read, if so."""
+  fixed = getattr(config, "fixed_size", False)
+  return {"image_size": config.image_size} if fixed else {}
 
 
 def _max_tokens(located: Located, family: Family, config: Any) -> int:

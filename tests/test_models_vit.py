@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 from golden import vit as case
 from golden import vit_cases
+from safetensors.numpy import save_file
 
+import jft
 from jft import tree
 from jft.errors import UserError
 from jft.families import VIT
@@ -281,3 +284,59 @@ def test_images_of_another_shape_are_refused(shape):
   module, variables, _ = tiny()
   with pytest.raises(UserError, match=r"\[b 16 16 3\], got \[.*image_size"):
     module.apply(variables, np.zeros(shape))
+
+
+def saved(folder, name, processor=None):
+  """Writes a golden's file as transformers does; returns the folder."""
+  _, texts = case.read(name)
+  save_file(case.source(texts), folder / "model.safetensors")
+  (folder / "config.json").write_text(json.dumps(texts["config"]))
+  if processor:
+    path = folder / "preprocessor_config.json"
+    path.write_text(json.dumps(processor))
+  return str(folder)
+
+
+HALF = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
+
+
+def test_a_folder_of_transformers_loads_at_another_size(tmp_path):
+  source = saved(tmp_path, "vit_hf_deit")
+  net = jft.load_pretrained(
+    source, image_size=24, num_classes=5, key=jax.random.key(0), **HALF
+  )
+  assert net.report.counts() == {"loaded": 38, "resized": 1, "reinit": 4}
+  assert (net.spec.image_size, net.spec.num_classes) == (24, 5)
+  shapes = jax.eval_shape(net.apply, net.variables, case.resized_images())
+  assert shapes["hidden"].shape == (2, 38, 32)
+  assert shapes["logits_distilled"].shape == (2, 5)
+
+
+def test_the_architecture_tells_the_only_size_that_it_reads(tmp_path):
+  """DINOv2's files cut out 224 pixels and have positions for 518."""
+  facts = {
+    "image_processor_type": "BitImageProcessor",
+    "image_mean": [0.5] * 3,
+    "image_std": [0.25] * 3,
+    "do_resize": True,
+    "do_center_crop": True,
+    "do_normalize": True,
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "resample": 3,
+    "size": {"shortest_edge": 10},
+    "crop_size": {"height": 8, "width": 8},
+  }
+  source = saved(tmp_path, "vit_hf_registers", facts)
+  net = jft.load_pretrained(source)
+  assert net.spec.image_size == net.spec.config.image_size == 16
+  assert net.spec.preprocessing_from["image_size"] == "architecture"
+  assert net.spec.std == (0.25,) * 3
+  assert net.spec.config.pooling == "cls_mean"
+
+
+def test_a_bare_file_must_be_told_its_normalisation(tmp_path):
+  source = saved(tmp_path, "vit_hf")
+  with pytest.raises(UserError, match="give mean=, std= as the authors"):
+    jft.load_pretrained(source)
+  assert jft.load_pretrained(source, **HALF).report.counts() == {"loaded": 40}
