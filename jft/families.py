@@ -11,9 +11,12 @@ from jft.errors import UserError, did_you_mean
 from jft.models import (
   bert,
   densenet,
+  convnext,
+  convnext_config,
   distilbert,
   efficientnet,
   efficientnet_hf,
+  mobilenetv2,
   resnet,
   roberta,
   vgg,
@@ -24,8 +27,10 @@ from jft.pretrained.dialect import Dialect, Shapes
 from jft.pretrained.layouts import Entry
 from jft.pretrained.names import bert as bert_names
 from jft.pretrained.names import densenet as densenet_names
+from jft.pretrained.names import convnext as convnext_names
 from jft.pretrained.names import distilbert as distilbert_names
 from jft.pretrained.names import efficientnet as efficientnet_names
+from jft.pretrained.names import mobilenetv2 as mobilenetv2_names
 from jft.pretrained.names import resnet as resnet_names
 from jft.pretrained.names import roberta as roberta_names
 from jft.pretrained.names import vgg as vgg_names
@@ -90,6 +95,26 @@ DENSENET = Family(
   densenet.module,
   densenet_names.DIALECTS,
   stem="params/stem/conv/kernel",
+CONVNEXT = Family(
+  "convnext",
+  "image",
+  convnext.PRESETS,
+  convnext.module,
+  convnext_names.DIALECTS,
+  stem="params/stem/conv/kernel",
+  from_hf=convnext_config.from_hf,
+  model_types=("convnext",),
+)
+
+MOBILENETV2 = Family(
+  "mobilenetv2",
+  "image",
+  mobilenetv2.PRESETS,
+  mobilenetv2.module,
+  mobilenetv2_names.DIALECTS,
+  stem="params/stem/conv/kernel",
+  from_hf=mobilenetv2.from_hf,
+  model_types=("mobilenet_v2",),
 )
 
 EFFICIENTNET = Family(
@@ -162,7 +187,9 @@ _ALL = (
   RESNET,
   VGG,
   DENSENET,
+  CONVNEXT,
   EFFICIENTNET,
+  MOBILENETV2,
   VIT,
   BERT,
   ROBERTA,

@@ -73,7 +73,7 @@ def test_one_dialect_fits_a_file(name):
 @pytest.mark.parametrize("name", case.CASES)
 def test_the_table_names_every_variable_once(name):
   model = case.CASES[name]
-  table = model.dialect.table(model.adjusted, {})
+  table = model.table
   assert table.keys() == nets.target(model).keys()
   assert len({entry.source for entry in table.values()}) == len(table)
 

@@ -14,18 +14,10 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jft.errors import UserError
-from jft.models.head import Head, make_head
-from jft.models.images import check_images
-from jft.models.inverted_residual import (
-  ConvNorm,
-  InvertedResidual,
-  Layers,
-  Padding,
-  Plan,
-  check,
-  rounded,
-)
-from jft.typing import Array, Float, Mapping, Outputs
+from jft.models.head import Head
+from jft.models.inverted_net import InvertedNet, Outline
+from jft.models.inverted_residual import Padding, Plan, check, rounded
+from jft.typing import Mapping
 
 # Of every stage: expansion, window, stride, channels; and B0's blocks.
 _STAGES = (
@@ -141,8 +133,11 @@ def module(
   dtype: Any = jnp.float32,
   param_dtype: Any = jnp.float32,
   remat: bool = False,
-) -> "EfficientNet":
+) -> InvertedNet:
   """Returns the Linen module of a config.
+
+  Source: Tan and Le, arXiv:1905.11946; tensorflow/tpu, models/official/
+  efficientnet and its lite folder.
 
   Args:
     config: one of `PRESETS`, or your own.
@@ -155,83 +150,24 @@ def module(
   >>> module(PRESETS["tf_efficientnet_b0"], num_classes=37).config.padding
   'same'
   """
-  return EfficientNet(config, num_classes, dtype, param_dtype, remat)
-
-
-class EfficientNet(nn.Module):
-  """Stem, `block_00`... through all stages, `top`, mean pool, `head`.
-
-  Source: Tan and Le, arXiv:1905.11946; tensorflow/tpu, models/official/
-  efficientnet and its lite folder.
-  """
-
-  config: Config
-  num_classes: Head | int | None = None
-  dtype: Any = jnp.float32
-  param_dtype: Any = jnp.float32
-  remat: bool = False
-
-  @nn.compact
-  def __call__(
-    self,
-    inputs: Float[Array, "b h w c"],
-    *,
-    train: bool = False,
-    axis_name: str | None = None,
-  ) -> Outputs:
-    """Runs the network.
-
-    Args:
-      inputs: normalised images.
-      train: normalise by the batch and update `batch_stats`; drop out and drop
-        paths, which needs `rngs={"dropout": key}`.
-      axis_name: of the mapped devices, for statistics of the global batch.
-
-    Returns:
-      `hidden` [b h w c], the last map; `features` [b d], its mean; and
-      `logits` [b k] if there is a head.
-
-    Raises:
-      UserError: if the images have another shape or number of channels.
-    """
-    config = self.config
-    check_images("EfficientNet", inputs.shape, config.in_channels)
-    dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-    layers = Layers(
-      "relu6" if config.lite else "silu",
-      config.padding,
-      config.norm_eps,
-      config.norm_momentum,
-      train,
-      axis_name,
-      dtypes,
-    )
-    stem, top = (
-      (_STEM, _TOP)
-      if config.lite
-      else (
-        rounded(config.width * _STEM),
-        rounded(config.width * _TOP),
-      )
-    )
-    x = inputs.astype(self.dtype)
-    x = ConvNorm(stem, 3, layers, stride=2, name="stem")(x)
-    make = nn.remat(InvertedResidual) if self.remat else InvertedResidual
-    for i, plan in enumerate(_plan(config, stem)):
-      x = make(plan, layers, name=f"block_{i:02d}")(x)
-    x = ConvNorm(top, 1, layers, name="top")(x)
-    outputs = {"hidden": x, "features": jnp.mean(x, axis=(1, 2))}
-    if self.num_classes is not None:
-      drop = nn.Dropout(config.dropout, deterministic=not train)
-      head = make_head(self.num_classes, kernel_init=_head_init, **dtypes)
-      outputs["logits"] = head(drop(outputs["features"]), train)
-    return outputs
+  ends = (_STEM, _TOP)
+  if not config.lite:
+    ends = tuple(rounded(config.width * channels) for channels in ends)
+  outline = Outline(
+    "EfficientNet",
+    "relu6" if config.lite else "silu",
+    ends[0],
+    _plan(config, ends[0]),
+    ends[1],
+    _head_init,
+  )
+  return InvertedNet(config, outline, num_classes, dtype, param_dtype, remat)
 
 
 _head_init = nn.initializers.variance_scaling(1 / 3, "fan_out", "uniform")
 
 
-def _plan(config: Config, inputs: int) -> list[Plan]:
+def _plan(config: Config, inputs: int) -> tuple[Plan, ...]:
   """Returns what every block is; `inputs` are the stem's channels."""
   plan: list[Plan] = []
   sizes = config.stage_sizes
@@ -245,4 +181,4 @@ def _plan(config: Config, inputs: int) -> list[Plan]:
         Plan(features, size, 1 if i else stride, expand, squeeze, rate)
       )
       inputs = features
-  return plan
+  return tuple(plan)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jft.models.activations import ACTIVATIONS
 from jft.models.head import Head, make_head
+from jft.models.layer_scale import LayerScale
 from jft.models.vit_config import Config
 from jft.typing import Array, Float
 
@@ -35,6 +36,9 @@ class Layers:
 
   def dropout(self, rate: float, axes: tuple[int, ...] = ()) -> nn.Dropout:
     return nn.Dropout(rate, axes, deterministic=not self.train)
+
+  def scale(self, name: str) -> LayerScale:
+    return LayerScale(self.config.layer_scale, name=name, **self.dtypes)
 
   def head(self, spec: Head | int, name: str) -> Any:
     return make_head(spec, kernel_init=_init, name=name, **self.dtypes)
@@ -72,26 +76,10 @@ class Block(nn.Module):
       y = self.layers.norm(f"{kind}_norm")(x)
       y = branch(self.layers, name=kind)(y)
       if self.layers.config.layer_scale:
-        y = LayerScale(self.layers, name=f"{kind}_scale")(y)
+        y = self.layers.scale(f"{kind}_scale")(y)
       # One draw for an image: its branch is whole or not there.
       x = x + self.layers.dropout(self.drop_path, (1, 2))(y)
     return x
-
-
-class LayerScale(nn.Module):
-  """One factor a channel, small at first.
-
-  Source: Touvron et al., arXiv:2103.17239.
-  """
-
-  layers: Layers
-
-  @nn.compact
-  def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
-    layers = self.layers
-    init = nn.initializers.constant(layers.config.layer_scale)
-    scale = self.param("scale", init, (x.shape[-1],), layers.param_dtype)
-    return x * scale.astype(layers.dtype)
 
 
 class Attention(nn.Module):

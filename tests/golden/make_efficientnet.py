@@ -22,7 +22,7 @@ import torch
 import transformers
 from efficientnet_lite_pytorch import utils as lite_utils
 from efficientnet_pytorch import utils as lukemelas_utils
-from golden import packed, torch_nets, weights
+from golden import keras_nets, packed, torch_nets, weights
 from timm.models import efficientnet as timm_net
 
 WIDTH, DEPTH, SIZE = 0.5, 0.3, 72
@@ -83,6 +83,7 @@ def from_keras():
     classifier_activation=None,
     weights_name="",
   )
+  keras_nets.fill(model)
   mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
   for layer in model.layers:
     if isinstance(layer, keras.layers.Normalization):
@@ -90,20 +91,7 @@ def from_keras():
         keras.ops.convert_to_tensor(x.reshape(1, 1, 1, 3))
         for x in (mean, std**2)
       )
-    elif layer.weights:
-      layer.set_weights(
-        [packed.draw(name, tuple(w.shape)) for name, w in named(layer)]
-      )
   return model, mean, std
-
-
-def named(layer):
-  """Yields Keras 2's name of each of a layer's weights, and the weight."""
-  for weight in layer.weights:
-    kind = weight.name
-    if isinstance(layer, keras.layers.DepthwiseConv2D):
-      kind = "depthwise_kernel"
-    yield f"{layer.name}/{kind}:0", weight
 
 
 def keras_record():
@@ -112,19 +100,9 @@ def keras_record():
   return {"logits": np.asarray(model(pixels, training=False).detach())}
 
 
-def keras_facts():
-  found = {}
-  for i, name in enumerate(B):
-    model = getattr(keras.applications, f"EfficientNetB{i}")(weights=None)
-    shapes = {
-      name: tuple(weight.shape)
-      for layer in model.layers
-      if not isinstance(layer, keras.layers.Normalization)
-      for name, weight in named(layer)
-    }
-    trained = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
-    found[name] = [trained, packed.digest(shapes)]
-  return found
+def keras_preset(name):
+  make = getattr(keras.applications, f"EfficientNetB{name[-1]}")
+  return make(weights=None)
 
 
 # Width, depth, pixels; transformers has no such table.
@@ -202,7 +180,7 @@ def main():
       functools.partial(from_lukemelas, size=224), B + LITE
     ),
     "hf": torch_nets.facts(hf_preset, B),
-    "keras": keras_facts(),
+    "keras": keras_nets.facts(keras_preset, B),
   }
   packed.write("efficientnet", records(), presets, VERSIONS)
 

@@ -24,12 +24,14 @@ class Case:
     family: a key of FAMILIES; layout: the name of one of its dialects.
     config: before the dialect adjusts it.
     size: pixels of a side.
+    hint: (source name, shape) of tensors that say how the file is written.
   """
 
   family: str
   layout: str
   config: object
   size: int = 72
+  hint: tuple = ()
 
   @property
   def dialect(self):
@@ -39,6 +41,10 @@ class Case:
   @property
   def adjusted(self):
     return self.dialect.adjust(self.config)
+
+  @property
+  def table(self):
+    return self.dialect.table(self.adjusted, dict(self.hint))
 
   def module(self, num_classes=weights.CLASSES, **options):
     family = families.FAMILIES[self.family]
@@ -67,8 +73,7 @@ def source_shapes(case, num_classes=weights.CLASSES):
     name: np.broadcast_to(np.float32(0), leaf.shape)
     for name, leaf in target(case, num_classes).items()
   }
-  table = case.dialect.table(case.adjusted, {})
-  found = export.to_source(empty, table)
+  found = export.to_source(empty, case.table)
   return {name: array.shape for name, array in found.items()}
 
 
@@ -82,8 +87,7 @@ def source(case, seed=0):
 
 def drawn(case, seed=0, dtype=np.float32):
   """Returns a model's variables, loaded from what `source` draws."""
-  tensors = source(case, seed)
-  table = case.dialect.table(case.adjusted, {})
+  tensors, table = source(case, seed), case.table
   return tree.unflatten(
     {
       name: layouts.to_jft(table[name], tensors[table[name].source]).astype(
@@ -130,10 +134,9 @@ def trained(case, seed=0, dtype=np.float32):
   gradient = jax.jit(jax.grad(loss, has_aux=True), compiler_options=OPTIONS)
   grads, (logits, new) = gradient(variables["params"])
   found = {"train_logits": logits}
-  table = case.dialect.table(case.adjusted, {})
   for kind, part in (("grad", {"params": grads}), ("stats", new)):
     flat = tree.flatten(part)
-    for name, array in export.to_source(flat, table).items():
+    for name, array in export.to_source(flat, case.table).items():
       found[f"{kind}/{name}"] = weights.summary(name, array)
   return found
 

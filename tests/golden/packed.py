@@ -23,14 +23,10 @@ def pictures(size, seed=0):
 
 
 def draw(name, shape, seed=0):
-  """Returns a tensor's values, as `weights.draw` but of Keras' layouts too."""
-  if name.endswith(("gamma:0", "moving_variance:0")):
-    return weights.draw(name + ".running_var", shape, seed)
+  """Returns a tensor's values, as `weights.draw` but for scales."""
   if name.endswith("depthwise_kernel:0"):  # (h, w, c, 1)
-    values = draw(name[:-2], (shape[2], 1, *shape[:2]), seed)
+    values = draw(name + ".weight", (shape[2], 1, *shape[:2]), seed)
     return np.ascontiguousarray(values.transpose(2, 3, 0, 1))
-  if name.endswith("/kernel:0"):
-    return np.ascontiguousarray(draw(name[:-2], shape[::-1], seed).T)
   values = weights.draw(name, shape, seed)
   # Else the activations of a deep net shrink until images no longer matter.
   return GAIN * values if len(shape) == 4 else values
