@@ -10,6 +10,7 @@ import tiny
 from jft import build, config, loop, preflight
 from jft.cli import main
 from jft.errors import UserError
+from jft.insight import inspect
 from jft.writers import read_json
 
 COMMON = (
@@ -153,6 +154,7 @@ def test_the_preflight_knows_the_tasks(tmp_path):
   assert "targets from -2.5 to 4.5" in found["labels"].message
   assert "always the mean" in found["start_loss"].message
   assert run.describe()[1].endswith("similarity, numbers")
+  assert inspect.inspect_config(made, batch_size=2).flops > 0
   tags = build.build(recipe(tmp_path, *tagged(tmp_path)))
   found = {f.check: f for f in preflight.full(tags, steps=2)}
   assert "2 types of spans" in found["labels"].message
