@@ -10,6 +10,7 @@ import tiny
 from jft import build, config, loop, preflight
 from jft.cli import main
 from jft.errors import UserError
+from jft.insight import inspect
 from jft.writers import read_json
 
 COMMON = (
@@ -76,9 +77,8 @@ def predicted(workdir, *argv):
     return rows, list(csv.reader(file))
 
 
-@pytest.mark.parametrize("task", ["regression", "similarity"])
-def test_numbers_from_file_to_file(tmp_path, task):
-  made = recipe(tmp_path, *numbers(tmp_path, task))
+def test_numbers_from_file_to_file(tmp_path, capsys):
+  made = recipe(tmp_path, *numbers(tmp_path, "similarity"))
   workdir = tmp_path / "run"
   summary = loop.fit(made, workdir)
   assert {"val/mse", "val/mae", "val/pearson", "val/spearman", "val/loss"} == (
@@ -95,7 +95,7 @@ def test_numbers_from_file_to_file(tmp_path, task):
     for row in read_json(workdir / "run.json")["load"]
     if (row["name"] or "").startswith("params/head")
   ]
-  assert len(head) == (2 if task == "regression" else 0)
+  assert not head  # The cosine needs none.
   rows, table = predicted(workdir, tmp_path / "val.csv")
   assert table[0] == ["input", "value"]
   assert len(rows) == len(table) - 1 == 24
@@ -104,15 +104,19 @@ def test_numbers_from_file_to_file(tmp_path, task):
   error = np.array([row["value"] for row in rows]) - target
   want = summary["metrics"]["val/mae"]
   assert np.abs(error).mean() == pytest.approx(want, rel=1e-4)
-
-
-def test_pairs_need_two_columns_to_be_predicted(tmp_path, capsys):
-  made = recipe(tmp_path, *numbers(tmp_path))
-  loop.fit(made, tmp_path / "run")
   (tmp_path / "new.txt").write_text("good film\n")
-  argv = ["predict", f"--workdir={tmp_path / 'run'}", f"{tmp_path}/new.txt"]
+  argv = ["predict", f"--workdir={workdir}", f"{tmp_path}/new.txt"]
   assert main.main(argv) == 2
   assert "this run reads pairs of texts" in capsys.readouterr().err
+
+
+def test_a_regression_has_a_head_of_one_output(tmp_path):
+  run = build.build(recipe(tmp_path, *numbers(tmp_path)))
+  assert run.net.params["head"]["kernel"].shape == (8, 1)
+  assert run.splits.train.batch_at(0)["input_ids"].ndim == 2
+  assert run.describe()[1].endswith("; regression, numbers")
+  labels = {f.check: f for f in preflight.quick(run)}["labels"]
+  assert "targets from -2.5 to 4.5" in labels.message
 
 
 def test_tags_from_file_to_file(tmp_path):
@@ -149,17 +153,19 @@ def test_the_preflight_knows_the_tasks(tmp_path):
   (tmp_path / "a").mkdir()
   made = recipe(tmp_path / "a", *numbers(tmp_path / "a", "similarity"))
   run = build.build(made)
-  found = {f.check: f for f in preflight.full(run, steps=2)}
-  assert "targets from -2.5 to 4.5" in found["labels"].message
+  found = {f.check: f for f in preflight.quick(run)}
   assert "always the mean" in found["start_loss"].message
   assert run.describe()[1].endswith("similarity, numbers")
-  tags = build.build(recipe(tmp_path, *tagged(tmp_path)))
-  found = {f.check: f for f in preflight.full(tags, steps=2)}
+  assert inspect.inspect_config(made, batch_size=2).flops > 0
+
+
+def test_the_preflight_of_tags(tmp_path):
+  run = build.build(recipe(tmp_path, *tagged(tmp_path)))
+  found = {f.check: f for f in preflight.full(run, steps=2)}
   assert "2 types of spans" in found["labels"].message
-  assert "ln K = 1.609" in found["start_loss"].message
+  assert "ln K = 1.386" in found["start_loss"].message
   assert " -> O B-x I-x" in found["view"].message
-  assert run.task.name == "similarity"
-  assert tags.describe()[1].endswith(
+  assert run.describe()[1].endswith(
     "4 tags; 1 long sentences are read in parts"
   )
 

@@ -75,3 +75,8 @@ def test_correlations_that_are_not_defined():
   assert math.isnan(metrics.spearman(one, x))
   assert math.isnan(metrics.spearman(x[:1], x[:1]))
   assert math.isnan(metrics.spearman(np.array([1.0, np.nan, 2.0]), x))
+
+
+def test_entropy():
+  assert metrics.entropy(np.array([7, 7, 7, 7])) == pytest.approx(np.log(4))
+  assert metrics.entropy(np.array([7, 0])) == 0

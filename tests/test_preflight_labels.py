@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jft.preflight.labels import check, entropy
+from jft.preflight.labels import check
 
 NAMES = ("cat", "dog", "eel")
 
@@ -53,8 +53,3 @@ def test_rare_classes(counts, rare):
   assert found.level == ("warning" if rare else "ok")
   if rare:
     assert list(found.details["classes"].items()) == list(rare.items())
-
-
-def test_entropy():
-  assert entropy(np.array([7, 7, 7, 7])) == pytest.approx(np.log(4))
-  assert entropy(np.array([7, 0])) == 0

@@ -14,7 +14,11 @@ from jft.typing import Any, Sequence
 
 
 def load_net(
-  config: Any, label_names: Sequence[str], train: Source | None = None
+  config: Any,
+  label_names: Sequence[str],
+  train: Source | None = None,
+  *,
+  fit: bool = True,
 ) -> Net:
   """Loads the config's model with the head that the task needs.
 
@@ -23,6 +27,8 @@ def load_net(
     label_names: of the head's classes.
     train: the training examples, whose class counts `model.head_prior` takes;
       None where the weights will be restored anyway.
+    fit: False leaves the network reading one input, where the task has it read
+      two and compare them.
   """
   model = config.model
   # Two names: a new head must not be the very head that a shipped backbone was
@@ -56,7 +62,7 @@ def load_net(
       **options,
       **_vocabulary(model),
     )
-  return task.fitted(config, made)
+  return task.fitted(config, made) if fit else made
 
 
 def _head(model: Any, outputs: int, train: Source | None) -> Head | int:

@@ -98,6 +98,8 @@ def inspect_source(
 def inspect_config(config: Any, *, batch_size: int | None = None) -> Inspection:
   """Inspects a config's model with what the config would train.
 
+  Costs are of one input; a similarity reads two for each example.
+
   Args:
     config: as `jft.config.load` returns it.
     batch_size: examples that the memory is asked for; None: the config's.
@@ -109,7 +111,8 @@ def inspect_config(config: Any, *, batch_size: int | None = None) -> Inspection:
     batch_size = int(config.train.batch_size)
   _check(batch_size)
   sources = make_sources(config)
-  network = load_net(config, sources["train"].label_names or ())
+  names = sources["train"].label_names or ()
+  network = load_net(config, names, fit=False)
   total = total_steps(config, len(sources["train"]))
   return _inspect(
     of_net(network),
