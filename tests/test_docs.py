@@ -17,6 +17,7 @@ PAGES = (
   "BUILD.md",
   "CHANGELOG.md",
   "README.md",
+  "docs/models.md",
   "docs/reliability.md",
   "docs/reproducibility.md",
 )

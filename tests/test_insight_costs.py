@@ -69,7 +69,7 @@ def test_totals(small):
   activations = BATCH * 16 * 16 * 16 * 4  # of the first block
   assert inference.working > activations
   # Training everything keeps each block's maps, and a gradient a parameter.
-  assert full.working > 4 * max(head.working, inference.working) / 2
+  assert full.working > 2 * max(head.working, inference.working)
   assert full.flops > 2.5 * inference.flops
   assert head.flops < 1.1 * inference.flops
 
@@ -80,7 +80,7 @@ def test_a_larger_batch_needs_more():
     costs.memory(apply, variables, images(16, 1, size)) for size in (1, 4)
   )
   assert [row.use for row in four] == ["inference"]
-  assert 2 < four[0].working / one[0].working < 5
+  assert 2 < four[0].working / one[0].working < 8
   assert four[0].flops == pytest.approx(one[0].flops, rel=0.05)
 
 

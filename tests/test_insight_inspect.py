@@ -8,7 +8,7 @@ import pytest
 import tiny
 
 import jft
-from jft import loading
+from jft import families, loading
 from jft.errors import UserError
 from jft.insight import inspect
 from jft.pretrained.formats import Tensors
@@ -107,6 +107,8 @@ def test_a_source_as_it_is(source):
     {"float32": 32},
   )
   assert (found.freeze, found.phases) == ([], [])
+  assert found.spec["preprocessing"]["image_size"] == 8
+  assert found.spec["preprocessing_from"]["mean"] == "card"
   assert {part.trained for part in found.parts} == {0}
   assert found.step_flops == {}
   assert [row.use for row in found.memory] == ["inference", "head only", "full"]
@@ -142,6 +144,28 @@ def test_a_source_that_does_not_fit(source, tmp_path):
     inspect.inspect_source(str(bad))
   with pytest.raises(UserError, match="batch_size=0 must be at least 1"):
     inspect.inspect_source(str(source), batch_size=0)
+
+
+def test_images_that_nobody_says_how_to_prepare(tmp_path, monkeypatch):
+  bare = tiny.write(tmp_path)
+  bare.with_suffix(".json").unlink()
+  family = families.FAMILIES["resnet"]
+  silent = tuple(
+    dataclasses.replace(dialect, preprocessing=lambda config: None)
+    for dialect in family.dialects
+  )
+  monkeypatch.setattr(
+    families,
+    "FAMILIES",
+    {"resnet": dataclasses.replace(family, dialects=silent)},
+  )
+  found = inspect.inspect_source(str(bare), arch="resnet_tiny", batch_size=1)
+  ((level, message),) = [(f.level, f.message) for f in found.findings]
+  assert level == "warning"
+  assert "does not say how its images are to be prepared" in message
+  assert found.spec["inputs"] == (
+    "224 x 224 x 1, normalised in a way that nobody says"
+  )
 
 
 def test_no_value_is_kept(source, monkeypatch):

@@ -10,8 +10,8 @@ HELP = "explain a model: origin, blocks, cost, memory, what is unusual"
 DESCRIPTION = """\
 Explain a model before it is used: what its card says, its blocks and
 parameters, inputs and labels, FLOPs of an example, the memory of a batch, and
-what is unusual about its values. Under a config also what would be trained and
-what that saves. No weights are loaded whole: one tensor is read at a time.
+what is unusual about its values. Of a SOURCE one tensor is read at a time.
+Under a config also what would be trained and what that saves.
 
   jft inspect jft:resnet14_mnist
   jft inspect hf:sentence-transformers/all-MiniLM-L6-v2 --batch-size=64

@@ -20,13 +20,13 @@ from jft.insight.subject import (
   with_head,
 )
 from jft.preflight.finding import Finding
+from jft.pretrained import preprocessing
 from jft.tuning import freeze
 from jft.typing import Any, Sequence
 
 BATCH_SIZE = 32
 # Where no config says how long a text is.
 _TOKENS = 128
-_RESIZING = ("resize", "crop_pct", "squeeze")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _inspect(
     batch_size=batch_size,
     device=costs.device(),
     memory=costs.memory(*with_head(subject), many),
-    findings=oddities.find(subject.tensors()),
+    findings=[*subject.told, *oddities.find(subject.tensors())],
     freeze=freeze.table(params, labels, tuning.transforms) if tuning else [],
     phases=[
       {"start_step": p.start_step, "labels": sorted(p.labels)} for p in phases
@@ -188,12 +188,14 @@ def _facts(subject: Subject, size: int, tokens: int) -> dict[str, Any]:
   if spec.kind == "image":
     normalise = f"(x / 255 - {_numbers(spec.mean)}) / {_numbers(spec.std)}"
     shape = f"{size} x {size} x {spec.config.in_channels}"
+    if subject.told:
+      normalise = "normalised in a way that nobody says"
     return facts | {
       "inputs": f"{shape}, {normalise}",
-      "image_size": size,
-      "mean": list(spec.mean),
-      "std": list(spec.std),
-      **{key: getattr(spec, key) for key in _RESIZING if hasattr(spec, key)},
+      "preprocessing": {
+        field: getattr(spec, field) for field in preprocessing.FIELDS
+      },
+      "preprocessing_from": dict(spec.preprocessing_from),
     }
   return facts | {
     "inputs": f"up to {tokens} token ids",

@@ -123,18 +123,20 @@ def _inputs(found: Inspection) -> str:
 def _more_inputs(found: Inspection) -> list[tuple[str, str]]:
   spec = found.spec
   if spec["kind"] == "image":
-    return [("resize", _resizing(spec))]
+    return [("resized", _resizing(spec))]
   words = f"{spec['vocab_size']:,} words" if spec["vocab_size"] else ""
   file = spec["tokenizer"] or "no file beside the weights"
   return [("tokenizer", ", ".join(filter(None, (file, words))))]
 
 
 def _resizing(spec: Mapping[str, Any]) -> str:
-  if not spec.get("resize"):
-    return ""
-  if not (share := spec.get("crop_pct")):
-    return f"{spec['resize']}, the whole image"
-  return f"{spec['resize']}, the middle {100 * share:.4g} % of the short side"
+  how, said = spec["preprocessing"], spec["preprocessing_from"]
+  part = "the whole image squeezed into the square"
+  if how["crop_pct"]:
+    of = "of a square" if how["squeeze"] else "of the short side"
+    part = f"the middle {100 * how['crop_pct']:.4g} % {of}"
+  who = ", ".join(sorted({*said.values()} - {"default", "given"}))
+  return f"{how['resize']}, {part}{f' (by {who})' if who else ''}"
 
 
 def _classes(count: int | None, names: Sequence[str]) -> str:

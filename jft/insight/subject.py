@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 
 from jft import families, loading, tree
+from jft.errors import UserError
 from jft.insight import costs
 from jft.insight.oddities import Tensor
 from jft.loading import Change, Plan
 from jft.models.head import Head
 from jft.net import Net
+from jft.preflight.finding import Finding
 from jft.pretrained import accounting, adapt, hub, layouts
 from jft.pretrained.formats.lazy import shape_of
 from jft.pretrained.report import Report, Row
@@ -20,6 +22,7 @@ from jft.typing import Any, ApplyFn, Callable, Iterator, Mapping, Variables
 
 _CLASSES = 10
 """Outputs of the head that a model without one is given for its costs."""
+_SIDE = 224  # pixels, for the costs of a model whose image size is not said
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Subject:
     dialect: whose names and layout the source has, "" for random weights.
     stored: {dtype: tensors} in the source.
     tensors: makes an iterator over all of them, each read when its turn comes.
+    told: what would keep it from loading as it is.
   """
 
   apply: ApplyFn
@@ -43,6 +47,7 @@ class Subject:
   dialect: str
   stored: Mapping[str, int]
   tensors: Callable[[], Iterator[Tensor]]
+  told: tuple[Finding, ...] = ()
 
 
 def of_source(source: str, arch: str | None = None) -> Subject:
@@ -58,19 +63,18 @@ def of_source(source: str, arch: str | None = None) -> Subject:
   sides = accounting.Plan(plan.target, plan.weights, plan.table, adapt.HEAD, {})
   dropped = adapt.account(sides, {}, plan.dropped)
   loaded = [_loaded(plan, name) for name in plan.target]
-  head = plan.head
-  classes = head.num_classes if isinstance(head, Head) else head
-  kind = plan.located, plan.family, plan.dialect, plan.config, classes
+  spec, told = _spec(plan)
   dtypes = [str(spec.dtype) for spec in plan.weights.specs.values()]
   return Subject(
     loading.linen_apply(plan.module),
-    spec_of(*kind, fresh_head=False),
+    spec,
     Report((*loaded, *dropped)),
     tree.unflatten(plan.target),
     plan.located,
     plan.dialect.name,
     dict(collections.Counter(dtypes).most_common()),
     lambda: _tensors(plan),
+    told,
   )
 
 
@@ -132,6 +136,23 @@ def with_head(subject: Subject) -> tuple[ApplyFn, Variables]:
   dummy = loading.dummy_inputs(family, config)
   variables: Any = jax.eval_shape(module.init, jax.random.key(0), dummy)
   return loading.linen_apply(module), variables
+
+
+def _spec(plan: Plan) -> tuple[Spec, tuple[Finding, ...]]:
+  """Returns the spec, with stand-ins where nobody says how images look."""
+  config, head = plan.config, plan.head
+  classes = head.num_classes if isinstance(head, Head) else head
+  kind = plan.located, plan.family, plan.dialect, config, classes
+  try:
+    return spec_of(*kind, fresh_head=False), ()
+  except UserError as error:
+    if plan.family.kind != "image":
+      raise
+    side = getattr(config, "image_size", _SIDE)
+    half = (0.5,) * config.in_channels
+    given = {"image_size": side, "mean": half, "std": half}
+    spec = spec_of(*kind, fresh_head=False, given=given)
+    return spec, (Finding("inputs", "warning", str(error)),)
 
 
 def _loaded(plan: Plan, name: str) -> Row:

@@ -7,6 +7,7 @@ from pathlib import Path
 from jft.errors import UserError
 
 SMALL = (
+  "README.md",
   "config.json",
   "bert_config.json",
   "preprocessor_config.json",
