@@ -10,9 +10,9 @@ import types
 from jft.errors import UserError, did_you_mean
 from jft.models import (
   bert,
-  densenet,
   convnext,
   convnext_config,
+  densenet,
   distilbert,
   efficientnet,
   efficientnet_hf,
@@ -26,8 +26,8 @@ from jft.models import (
 from jft.pretrained.dialect import Dialect, Shapes
 from jft.pretrained.layouts import Entry
 from jft.pretrained.names import bert as bert_names
-from jft.pretrained.names import densenet as densenet_names
 from jft.pretrained.names import convnext as convnext_names
+from jft.pretrained.names import densenet as densenet_names
 from jft.pretrained.names import distilbert as distilbert_names
 from jft.pretrained.names import efficientnet as efficientnet_names
 from jft.pretrained.names import mobilenetv2 as mobilenetv2_names
@@ -95,6 +95,8 @@ DENSENET = Family(
   densenet.module,
   densenet_names.DIALECTS,
   stem="params/stem/conv/kernel",
+)
+
 CONVNEXT = Family(
   "convnext",
   "image",
