@@ -77,7 +77,7 @@ def spec_of(
     UserError: if nobody says how the model's images are to be prepared.
   """
   kept = card.names_of(located.config)
-  known = {c: name for name, c in family.presets.items()}
+  known = {dialect.adjust(c): name for name, c in family.presets.items()}
   images = {}
   if family.kind == "image":
     made, origin = preprocessing.resolve(
