@@ -80,6 +80,16 @@ def test_a_new_head_takes_the_place_of_the_old(family, task, tmp_path):
   assert "logits" not in jax.eval_shape(bare.apply, bare.variables, inputs)
 
 
+@pytest.mark.parametrize("preset", text_cases.PRESETS)
+def test_presets_have_the_originals_names_and_shapes(preset):
+  assert case.own_preset(preset) == case.preset(preset)
+
+
+def test_every_preset_is_compared():
+  names = [n for f in text_cases.SETTINGS for n in families.FAMILIES[f].presets]
+  assert sorted(names) == sorted(text_cases.PRESETS)
+
+
 def test_a_copy_that_differs_is_an_error(tmp_path):
   arrays = case.tensors(case.read("roberta", "mlm"))
   arrays["lm_head.decoder.weight"][3, 2] += 1

@@ -1,4 +1,4 @@
-"""Makes tests/golden/text_*.npz: what transformers computes for each task.
+"""Makes tests/golden/text_*: what transformers computes and calls things.
 
   cd tests && python -m golden.make_text
 
@@ -8,6 +8,8 @@ the code under test.
 """
 
 import contextlib
+import hashlib
+import json
 import pathlib
 
 import numpy as np
@@ -75,36 +77,47 @@ def names(family: str, task: str) -> dict[str, list[str]]:
   }
 
 
-def count(preset: str) -> int:
-  """Returns the parameters of a preset's encoder, without any head."""
-  settings = text_cases.preset_settings(preset)
-  title = "Roberta" if "roberta" in preset else "DistilBert"
-  title = f"XLM{title}" if preset.startswith("xlm") else title
+def preset(name: str) -> dict[str, object]:
+  """Returns the parameters of a preset's encoder, and the hash of its names.
+
+  It is the original's bare model, with a pooler where jft's preset has one.
+  """
+  family = text_cases.family_of(name)
+  title = text_cases.TITLES[family]
+  title = f"XLM{title}" if name.startswith("xlm") else title
+  settings = text_cases.preset_settings(name)
   config = getattr(transformers, f"{title}Config")(**settings)
-  plain = {} if title == "DistilBert" else {"add_pooling_layer": False}
+  pooler = {"add_pooling_layer": False} if family == "roberta" else {}
   with torch.device("meta"):
-    model = getattr(transformers, f"{title}Model")(config, **plain)
-  return sum(parameter.numel() for parameter in model.parameters())
+    model = getattr(transformers, f"{title}Model")(config, **pooler)
+  tensors = model.state_dict().items()
+  lines = sorted(f"{name} {tuple(tensor.shape)}" for name, tensor in tensors)
+  return {
+    "params": sum(parameter.numel() for parameter in model.parameters()),
+    "sha256": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
+  }
 
 
-def rows(preset: str) -> list[dict]:
-  """Returns the record that a preset's size was compared."""
+def rows(name: str) -> list[dict]:
+  """Returns the record that a preset's names, shapes and size are known."""
   return [
     verified.row(
-      preset=preset,
+      preset=name,
       layout="hf",
       reference="transformers",
       version=VERSION,
-      what="parameters of the encoder, counted",
-      params=count(preset),
+      what="names, shapes and count of the encoder's parameters",
+      params=preset(name)["params"],
     )
   ]
 
 
 def main() -> None:
-  for preset in text_cases.PRESETS:
-    family = "distilbert" if "distilbert" in preset else "roberta"
-    verified.record(family, rows(preset))
+  for name in text_cases.PRESETS:
+    verified.record(text_cases.family_of(name), rows(name))
+  presets = {name: preset(name) for name in text_cases.PRESETS}
+  path = pathlib.Path(__file__).with_name("text_presets.json")
+  path.write_text(json.dumps(presets, indent=2) + "\n")
   for family in text_cases.SETTINGS:
     arrays = {"versions": np.array(f"transformers {VERSION}")}
     for task in text_cases.CLASSES:

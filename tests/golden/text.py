@@ -1,6 +1,7 @@
 """What jft computes of make_text.py's cases, loaded from files like theirs."""
 
 import functools
+import hashlib
 import json
 import pathlib
 import re
@@ -34,6 +35,35 @@ def read(family, task):
     name.removeprefix(start): array
     for name, array in found.items()
     if name.startswith(start)
+  }
+
+
+def preset(name):
+  """Returns the original's parameter count and the hash of its names."""
+  path = pathlib.Path(__file__).with_name("text_presets.json")
+  return json.loads(path.read_text())[name]
+
+
+def own_preset(name):
+  """Returns the same of jft's preset, under the names of a bare encoder."""
+  known = families.FAMILIES[text_cases.family_of(name)]
+  config = known.presets[name]
+  ids = jnp.zeros((1, 2), jnp.int32)
+  found = jax.eval_shape(
+    known.module(config, None).init,
+    jax.random.key(0),
+    {"input_ids": ids, "attention_mask": ids},
+  )
+  anchor = {"embeddings.word_embeddings.weight": None}
+  table, lines = known.dialects[0].table(config, anchor), []
+  for leaf, spec in tree.flatten(found).items():
+    stand_in = np.broadcast_to(np.float32(0), spec.shape)
+    shape = layouts.to_source(table[leaf], stand_in).shape
+    lines.append(f"{table[leaf].source} {shape}")
+  text = "\n".join(sorted(lines))
+  return {
+    "params": tree.count(found["params"]),
+    "sha256": hashlib.sha256(text.encode()).hexdigest(),
   }
 
 

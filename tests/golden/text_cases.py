@@ -57,40 +57,66 @@ CLASSES = types.MappingProxyType(
 )
 """{task: the end of the name of transformers' class}."""
 
-PRESETS = types.MappingProxyType(
+_BERTS = types.MappingProxyType(
   {
-    "roberta_base": {"type_vocab_size": 1, "vocab_size": 50265},
-    "distilroberta_base": {"num_hidden_layers": 6, "vocab_size": 50265},
-    "roberta_large": {"vocab_size": 50265, "large": True},
-    "xlm_roberta_base": {"vocab_size": 250002},
-    "xlm_roberta_large": {"vocab_size": 250002, "large": True},
-    "distilbert_base": {"vocab_size": 30522},
-    "distilbert_base_cased": {"vocab_size": 28996},
-    "distilbert_base_multilingual": {"vocab_size": 119547},
+    "bert_tiny": (128, 2, 2),
+    "bert_mini": (256, 4, 4),
+    "bert_small": (512, 4, 8),
+    "bert_medium": (512, 8, 8),
+    "bert_base": (768, 12, 12),
+    "bert_large": (1024, 24, 16),
+    "minilm_l6": (384, 6, 12),
   }
 )
-"""{preset: what its config.json on the Hub has, as far as it matters}."""
+_ROBERTAS = types.MappingProxyType(
+  {
+    "roberta_base": (50265, 768, 12, 12),
+    "roberta_large": (50265, 1024, 24, 16),
+    "distilroberta_base": (50265, 768, 6, 12),
+    "xlm_roberta_base": (250002, 768, 12, 12),
+    "xlm_roberta_large": (250002, 1024, 24, 16),
+  }
+)
+_DISTILBERTS = types.MappingProxyType(
+  {
+    "distilbert_base": 30522,
+    "distilbert_base_cased": 28996,
+    "distilbert_base_multilingual": 119547,
+  }
+)
+PRESETS = (*_BERTS, *_ROBERTAS, *_DISTILBERTS)
 
 LENGTHS = (9, 5, 2)  # the second padded at its right, the third nearly empty
 
 
+def family_of(preset: str) -> str:
+  """Returns the family of a preset."""
+  if preset in _DISTILBERTS:
+    return "distilbert"
+  return "roberta" if preset in _ROBERTAS else "bert"
+
+
 def preset_settings(preset: str) -> dict[str, object]:
-  """Returns the settings of a preset's config in transformers."""
-  found = dict(PRESETS[preset])
-  if found.pop("large", False):
-    found |= {
-      "hidden_size": 1024,
-      "num_hidden_layers": 24,
-      "num_attention_heads": 16,
-      "intermediate_size": 4096,
-    }
-  if "roberta" in preset:
-    found |= {
-      "max_position_embeddings": 514,
-      "type_vocab_size": 1,
-      "layer_norm_eps": 1e-5,
-    }
-  return found
+  """Returns what the preset's config.json has, as far as it matters here."""
+  if preset in _DISTILBERTS:
+    return {"vocab_size": _DISTILBERTS[preset]}
+  vocab, width, depth, heads = (
+    (30522, *_BERTS[preset]) if preset in _BERTS else _ROBERTAS[preset]
+  )
+  sizes = {
+    "vocab_size": vocab,
+    "hidden_size": width,
+    "num_hidden_layers": depth,
+    "num_attention_heads": heads,
+    "intermediate_size": 4 * width,
+  }
+  if preset in _BERTS:
+    return sizes
+  return sizes | {
+    "max_position_embeddings": 514,
+    "type_vocab_size": 1,
+    "layer_norm_eps": 1e-5,
+  }
 
 
 def inputs(family: str, seed: int = 0) -> dict[str, np.ndarray]:

@@ -65,9 +65,9 @@ def test_another_seed(family, task, tmp_path):
 
 
 @pytest.mark.parametrize("preset", text_cases.PRESETS)
-def test_presets_are_counted(preset):
-  family = "distilbert" if "distilbert" in preset else "roberta"
-  verified.confirm(family, make_text.rows(preset))
+def test_presets_are_the_originals(preset):
+  assert make_text.preset(preset) == case.preset(preset)
+  verified.confirm(text_cases.family_of(preset), make_text.rows(preset))
 
 
 @pytest.mark.parametrize("title", ["XLMRoberta", "Camembert"])
