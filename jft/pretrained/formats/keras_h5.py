@@ -149,9 +149,9 @@ def _datasets(group: Any) -> list[str]:
 
 def _once(group: Any, seen: set[int]) -> None:
   """Raises if a group was there before: two in a ring have no end of paths."""
-  import h5py
+  from h5py import h5o
 
-  address = h5py.h5o.get_info(group.id).addr
+  address = h5o.get_info(group.id).addr
   if address in seen:
     raise UserError(f"{group.name[:80]!r} is there under two names")
   seen.add(address)
