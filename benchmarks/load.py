@@ -8,7 +8,7 @@ took before the load, against the bytes of the model. Time is compared with
 reading the same file into fresh memory and with reading it through one buffer
 of 4 MiB, both in the same state of the page cache: "cold" is after the kernel
 was asked to drop the file, "warm" right after it was read. Processor seconds
-(those hashes the file too, on a second thread) are there because others
+(a load hashes the file too, on a second thread) are there because others
 may share the machine: `load_average` says how many. Results go to
 benchmarks/results/load.json.
 """
