@@ -8,6 +8,7 @@ keras/src/saving/saving_lib.py.
 """
 
 import contextlib
+import importlib
 import io
 import json
 import math
@@ -149,7 +150,7 @@ def _datasets(group: Any) -> list[str]:
 
 def _once(group: Any, seen: set[int]) -> None:
   """Raises if a group was there before: two in a ring have no end of paths."""
-  from h5py import h5o
+  h5o: Any = importlib.import_module("h5py.h5o")  # untyped
 
   address = h5o.get_info(group.id).addr
   if address in seen:
