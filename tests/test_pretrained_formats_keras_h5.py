@@ -147,10 +147,25 @@ def test_what_is_no_array_of_numbers_is_refused(value, tmp_path):
     formats.read(tmp_path / "x.h5")
 
 
-@pytest.mark.parametrize("name", ["../b/k", "/", "missing", "k/deeper", "."])
-def test_listed_names_that_lead_nowhere(name, tmp_path):
-  listing(tmp_path / "x.h5", a={"k": np.ones(1), name: None})
-  with pytest.raises(UserError, match=r"x\.h5"):
+def test_what_is_there_counts_and_not_what_is_listed(tmp_path):
+  listing(tmp_path / "x.h5", a={"k": np.ones(1), "../../etc/passwd": None})
+  assert list(formats.read(tmp_path / "x.h5")) == ["a/k"]
+  listing(tmp_path / "x.h5", a={"a/k:0": np.ones(1), "a_1/k:0": np.ones(1)})
+  with pytest.raises(UserError, match="two weights are called 'a/k'"):
+    formats.read(tmp_path / "x.h5")
+
+
+def test_groups_that_hold_one_another(tmp_path):
+  with h5py.File(tmp_path / "x.h5", "w") as file:
+    file.attrs["layer_names"] = [b"a"]
+    group = file.create_group("a")
+    group["again"] = group["and_again"] = group  # hard links
+  with pytest.raises(UserError, match="is there under two names"):
+    formats.read(tmp_path / "x.h5")
+  with h5py.File(tmp_path / "x.h5", "w") as file:
+    group = file.create_group("layers")
+    group["a"] = group["b"] = group
+  with pytest.raises(UserError, match="is there under two names"):
     formats.read(tmp_path / "x.h5")
 
 

@@ -81,6 +81,7 @@ class Evil:
     (header(described(shape=f"({'9' * 12}, {'9' * 12})")), "impossible shape"),
     (header(described(shape="(1099511627776,)")), "takes 4398046511104 bytes"),
     (header(described(shape="(-1,)")), "does not write"),
+    (header(described(shape=f"({'1' * 4000}")), "does not write"),
     (header(described(descr="__import__('os')")), "does not write"),
     (header(described(descr="'<f4' * 9")), "does not write"),
     (b"\x93NUMPY\x09\x00\x00\x00", "version 1 to 3"),

@@ -13,11 +13,12 @@ import zlib
 
 import numpy as np
 import pytest
-from chaos import datasets, runs, watch, weights
+from chaos import datasets, formats, runs, watch, weights
 
 from jft.errors import UserError
 
-READERS = (*weights.READERS, *datasets.READERS, *runs.READERS)
+READERS = (*weights.READERS, *formats.READERS, *datasets.READERS)
+READERS += runs.READERS
 SHORT = 150
 MOST_SHOWN = 5
 

@@ -8,6 +8,7 @@ keras/src/saving/saving_lib.py.
 """
 
 import contextlib
+import importlib
 import io
 import json
 import math
@@ -111,33 +112,50 @@ def _described(path: Path) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
 
 
 def _legacy(file: Any) -> list[tuple[str, str]]:
-  """Returns (name, dataset) of a file that lists its layers."""
+  """Returns (name, dataset) of a file that lists its layers.
+
+  The lists name what is there anyway, so they are not read: a damaged text in
+  one makes the library in C take gigabytes.
+  """
   inner = "model_weights"
   # By the list of names: to ask h5py for one would follow a link.
   root = file[_plain(file, inner)] if inner in list(file) else file
+  if not {"layer_names", "layer_names0"} & set(root.attrs):
+    return []
   found: dict[str, str] = {}
-  for layer in _listed(root, "layer_names"):
-    group = root[_plain(root, layer)]
-    for weight in _listed(group, "weight_names"):
+  for layer in root:
+    for weight in _datasets(root[_plain(root, layer)]):
       name = keras_names.of_weight(layer, weight)
       if name in found:
         raise UserError(f"two weights are called {name!r}")
-      found[name] = f"{group.name}/{_plain(group, weight)}"
+      found[name] = f"{root.name}/{layer}/{weight}"
   return list(found.items())
 
 
-def _listed(group: Any, key: str) -> list[str]:
-  """Returns the texts of an attribute; a long one is split over key0, key1."""
-  rows = []
-  if key in group.attrs:
-    rows = [group.attrs[key]]
-  else:
-    while f"{key}{len(rows)}" in group.attrs:
-      rows.append(group.attrs[f"{key}{len(rows)}"])
-  texts = [
-    text for row in rows for text in np.asarray(row).reshape(-1).tolist()
-  ]
-  return [t.decode() if isinstance(t, bytes) else str(t) for t in texts]
+def _datasets(group: Any) -> list[str]:
+  """Returns the paths of a group's datasets, from the group."""
+  found, stack, seen = [], [""], set()
+  for _ in range(MAX_OBJECTS):
+    if not stack:
+      return found
+    path = stack.pop()
+    here = group[_plain(group, path)] if path else group
+    if not hasattr(here, "keys"):
+      found.append(path)
+    elif path.count("/") < MAX_DEPTH:
+      _once(here, seen)
+      stack += [f"{path}/{key}".lstrip("/") for key in here][::-1]
+  raise UserError(f"it holds more than {MAX_OBJECTS} groups")
+
+
+def _once(group: Any, seen: set[int]) -> None:
+  """Raises if a group was there before: two in a ring have no end of paths."""
+  h5o: Any = importlib.import_module("h5py.h5o")  # untyped
+
+  address = h5o.get_info(group.id).addr
+  if address in seen:
+    raise UserError(f"{group.name[:80]!r} is there under two names")
+  seen.add(address)
 
 
 def _plain(group: Any, name: str) -> str:
@@ -164,12 +182,15 @@ def _numbered(
   import h5py
 
   found: dict[str, str] = {}
-  stack = [(file, "", "")]
+  stack, seen = [(file, "", "")], set()
   for _ in range(MAX_OBJECTS):
     if not stack:
       return list(found.items())
     group, path, name = stack.pop()
-    children = list(group) if isinstance(group, h5py.Group) else []
+    is_group = isinstance(group, h5py.Group)
+    if is_group:
+      _once(group, seen)
+    children = list(group) if is_group else []
     variables: Any = {}
     if "vars" in children:
       variables = group[_plain(group, "vars")]

@@ -25,9 +25,10 @@ from jft.pretrained.formats.zip_files import DAMAGE, Place
 MAX_HEADER = 10_000  # bytes, as in NumPy; the usual one takes 128
 
 _HEADER = re.compile(
-  rb"\{'descr': (?P<descr>'[^']{1,8}'|\[.*\]),"
+  rb"\{'descr': (?P<descr>'[^']{1,8}'|\[.*?\]),"
   rb" 'fortran_order': (?P<fortran>True|False),"
-  rb" 'shape': \((?P<shape>(?:\d{1,13}L?(?:, |,)?){0,32})\),? *\} *\n?",
+  rb" 'shape': \((?P<shape>(?:\d{1,13}L?, ?){0,32}(?:\d{1,13}L?)?)\)"
+  rb",? *\} *\n?",
   re.DOTALL,
 )
 _LENGTHS = {1: "<H", 2: "<I", 3: "<I"}  # of the header, by the major version

@@ -158,6 +158,16 @@ def _header(data: bytes) -> int:
 
 
 def entry(name: str, data: bytes, count: int) -> Entry | None:
+  """Returns what a record of the index says of a tensor, None for a text.
+
+  Args:
+    name: of the tensor, for messages.
+    data: the record, a BundleEntryProto.
+    count: of data files.
+
+  Raises:
+    UserError: if it is malformed, or no tensor that jft can hold.
+  """
   fields = dict(_fields(data))
   code = fields.get(1, 0)
   if code == _STRING:
