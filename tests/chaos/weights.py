@@ -9,7 +9,11 @@ import zipfile
 
 import numpy as np
 from chaos.reader import Reader, saving
+<<<<<<< HEAD
 from flax import serialization
+=======
+from golden.preprocessing_cases import TIMM
+>>>>>>> 12080f5 (Images' preparation against timm's and transformers' own code on photographs; augmentation tested; readers fuzzed)
 
 from jft import families
 from jft.errors import UserError
@@ -143,8 +147,33 @@ CARD = {
   "image_size": 28,
   "mean": [0.3],
   "std": [0.35],
+  "resize": "bicubic",
+  "crop_pct": 0.9,
+  "squeeze": True,
   "label_names": ["a", "b"],
   "sha256": "0" * 64,
+}
+
+
+PROCESSOR = {
+  "image_processor_type": "DeiTImageProcessor",
+  "do_resize": True,
+  "size": {"height": 256, "width": 256},
+  "do_center_crop": True,
+  "crop_size": 224,
+  "resample": 3,
+  "do_rescale": True,
+  "rescale_factor": 1 / 255,
+  "do_normalize": True,
+  "image_mean": [0.5, 0.5, 0.5],
+  "image_std": [0.5, 0.5, 0.5],
+}
+CONVNEXT = {
+  "feature_extractor_type": "ConvNextFeatureExtractor",
+  "size": 224,
+  "crop_pct": 0.875,
+  "image_mean": 0.5,
+  "image_std": [0.5, 0.5, 0.5],
 }
 
 
@@ -160,6 +189,15 @@ def describe(source: pathlib.Path) -> None:
     dialect = family.dialects[0]
     spec = spec_of(located, family, dialect, config, 2, fresh_head=False)
     hash(spec.config)
+
+
+def describe_images(path: pathlib.Path) -> None:
+  describe(path.parent)
+
+
+def a_resnet(folder: pathlib.Path) -> None:
+  one_file(folder)
+  (folder / "config.json").write_text('{"architecture": "resnet18"}')
 
 
 def one_file(folder: pathlib.Path) -> None:
@@ -352,6 +390,25 @@ READERS = (
     "json",
     inputs=5000,
     prepare=one_file,
+  ),
+  Reader(
+    "config.json of timm",
+    lambda: as_json(
+      {**TIMM, "architecture": "resnet18"},
+      {**TIMM["pretrained_cfg"], "architecture": "resnet18"},
+    ),
+    saving("config.json", describe_images),
+    "json",
+    inputs=5000,
+    prepare=one_file,
+  ),
+  Reader(
+    "preprocessor_config.json",
+    lambda: as_json(PROCESSOR, CONVNEXT),
+    saving("preprocessor_config.json", describe_images),
+    "json",
+    inputs=5000,
+    prepare=a_resnet,
   ),
   Reader(
     "BertConfig.from_hf",
