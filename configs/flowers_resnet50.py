@@ -15,7 +15,7 @@ def get_config():
   c.data.train = "folder:$JFT_DATA/flowers/flowers"
   c.data.validation_fraction = 0.05
   c.data.test_fraction = 0.1
-  c.data.train_examples = 1000
+  c.data.train_examples = 600
   c.data.image_size = 128  # that of the files: enlarging them adds nothing
   c.data.squeeze = True
   c.data.augment = "flip"
@@ -24,6 +24,7 @@ def get_config():
   c.optim.weight_decay = 0.01
   c.train.epochs = 2.0
   c.train.batch_size = 32
+  c.eval.every_epochs = 2.0
   c.eval.batch_size = 64
   c.stop.metric = "val/loss"
   c.stop.mode = "min"

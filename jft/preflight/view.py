@@ -15,6 +15,7 @@ from jft.typing import Any, Batch, Callable
 
 EXAMPLES = 3
 _MEAN, _STD = 1.0, (0.25, 4.0)  # Beyond these, normalised pixels are odd.
+_TINY, _USUAL = 0.02, 0.23  # Photographs deviate by about 0.23 of their range.
 _TOKENS = 48
 _WIDTH = 71
 
@@ -140,9 +141,10 @@ def _of_images(
   std = images.std((0, 1, 2), dtype=np.float64)
   low, high = float(images.min()), float(images.max())
   least, most = _possible(spec)
+  unit = _unit(spec)
   odd = (
-    np.abs(mean).max() > _MEAN
-    or not _STD[0] < std.min() <= std.max() < _STD[1]
+    np.abs(mean).max() > _MEAN * unit
+    or not _STD[0] * unit < std.min() <= std.max() < _STD[1] * unit
     or low < least - 1e-3
     or high > most + 1e-3
   )
@@ -158,7 +160,7 @@ def _of_images(
   lines = [
     f"values {low:7.2f} to {high:5.2f}  (possible: {least:.2f} to {most:.2f})",
     f"mean   {_numbers(mean)}  (expected: about 0)",
-    f"std    {_numbers(std)}  (expected: about 1)",
+    f"std    {_numbers(std)}  (expected: about {unit:.3g})",
     *(
       f"{row['example']} -> {row['label_name']}  ({row['min']:.2f} to"
       f" {row['max']:.2f}, mean {row['mean']:.2f})"
@@ -193,6 +195,13 @@ def _possible(spec: Spec) -> tuple[float, float]:
   """The least and the greatest value that a pixel can have."""
   mean, std = np.asarray(spec.mean), np.asarray(spec.std)
   return float((-mean / std).min()), float(((1 - mean) / std).max())
+
+
+def _unit(spec: Spec) -> float:
+  """What a normalised picture deviates by: 1, or as it is where the model only
+  subtracts the mean of values from 0 to 255, as Caffe's do."""
+  least = min(spec.std, default=1.0)
+  return 1.0 if least > _TINY else _USUAL / least
 
 
 def _head(
