@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Random parts of pictures: by hand, and what they must be on average."""
-=======
 """Random parts of pictures: what they must be on average, and by hand."""
->>>>>>> 12080f5 (Images' preparation against timm's and transformers' own code on photographs; augmentation tested; readers fuzzed)
 
 import math
 
