@@ -7,8 +7,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jft.errors import UserError
+from jft.models.activations import ACTIVATIONS
 from jft.models.head import Head, make_head
-from jft.models.text_config import ACTIVATIONS, TextConfig
+from jft.models.text_config import TextConfig
 from jft.typing import Array, Bool, Callable, Float, Int, Mapping, Outputs
 
 

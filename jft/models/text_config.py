@@ -5,31 +5,10 @@ import reprlib
 import types
 from typing import Any, ClassVar, Literal, Self
 
-import flax.linen as nn
-import jax
-
 from jft.errors import UserError, did_you_mean
-from jft.typing import Array, Mapping
+from jft.models.activations import ACTIVATIONS
+from jft.typing import Mapping
 
-
-def _gelu(x: Array) -> Array:
-  """The exact gelu as PyTorch writes it.
-
-  `jax.nn.gelu` is by erfc, which keeps more digits where the result is nearly
-  zero, but takes two to three times as long on CPU.
-  """
-  return x * (0.5 + 0.5 * jax.lax.erf(x * 0.5**0.5))
-
-
-ACTIVATIONS = types.MappingProxyType(
-  {
-    "gelu": _gelu,
-    "gelu_new": nn.gelu,
-    "gelu_pytorch_tanh": nn.gelu,
-    "relu": nn.relu,
-    "silu": nn.silu,
-  }
-)
 POOLINGS = ("cls_pooler", "cls", "mean")
 TASKS = ("classification", "tokens", "mlm")
 CHOICES = types.MappingProxyType(
