@@ -94,6 +94,14 @@ def images(pixels, mean=(0.5,), std=(0.5,)):
 EVEN = np.random.default_rng(0).uniform(0, 1, (4, 8, 8, 1))
 
 
+def test_pixels_of_which_only_the_mean_is_subtracted():
+  found = images(EVEN, mean=(0.45,), std=(1 / 255,))
+  assert found.level == "ok"
+  assert "(expected: about 58.6)" in found.message
+  dark = images(EVEN / 20, mean=(0.45,), std=(1 / 255,))
+  assert dark.level == "warning"
+
+
 def test_pixels():
   found = images(EVEN)
   assert found.level == "ok"
