@@ -16,6 +16,7 @@ TITLES = {
   "sst2": "MiniLM-L6 on SST-2 (6,920 sentences), 2 epochs",
   "stsb": "MiniLM-L6 on the STS benchmark (5,749 pairs), 1 epoch",
   "wnut17": "MiniLM-L6 on WNUT 2017 (3,394 tweets), 3 epochs",
+  "hymenoptera": "ResNet-50 on ants and bees (about 206 photographs), 3 epochs",
 }
 METRICS = {"stsb": "test/spearman", "wnut17": "test/f1"}
 SAID = {

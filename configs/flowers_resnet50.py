@@ -1,4 +1,16 @@
-"""Fine-tunes the real ImageNet ResNet-50 to name five kinds of flowers."""
+"""Trains a head on the real ImageNet ResNet-50 to name five kinds of flowers.
+
+  export JFT_DATA=...   # flowers/flowers/CLASS, resnet50-imagenet-keras/
+  jft train --config=configs/flowers_resnet50.py --workdir=runs/flowers
+
+A start to improve on: 600 of the 4,317 pictures, two passes, at their own 128
+pixels. One run, seed 0, reached a test accuracy of 0.695 in 757 s on 2 CPU
+cores that many other programs kept busy; other seeds have not been run.
+
+Six pictures of the set are there twice, four of them as a rose and as a tulip.
+The split is by content, so both copies are always on one side; with two labels
+for one picture nothing can be right about all of them.
+"""
 
 import os
 

@@ -1,4 +1,15 @@
-"""Fine-tunes the real ImageNet ResNet-50 to tell ants from bees."""
+"""Trains a head on the real ImageNet ResNet-50 to tell ants from bees.
+
+  export JFT_DATA=...   # hymenoptera/{train,val}, resnet50-imagenet-keras/
+  jft train --config=configs/hymenoptera_resnet50.py --workdir=runs/bees
+
+The best checkpoint is chosen on 15 % of the training photographs; the 153 of
+val/, which PyTorch's tutorial validates on, are the test and decide nothing.
+Over 3 seeds the test accuracy was 0.952 on average, 0.948 to 0.961, in 421 to
+906 s on 2 CPU cores that many other programs kept busy
+(benchmarks/results/recipes.json). Without JFT_DATA the weights would come from
+the Hub (hf:timm/resnet50.tv_in1k).
+"""
 
 import os
 

@@ -97,7 +97,7 @@ EVEN = np.random.default_rng(0).uniform(0, 1, (4, 8, 8, 1))
 def test_pixels_of_which_only_the_mean_is_subtracted():
   found = images(EVEN, mean=(0.45,), std=(1 / 255,))
   assert found.level == "ok"
-  assert "(expected: about 58.6)" in found.message
+  assert "(expected: about 58.7)" in found.message
   dark = images(EVEN / 20, mean=(0.45,), std=(1 / 255,))
   assert dark.level == "warning"
 
