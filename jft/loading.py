@@ -13,7 +13,7 @@ from jft.errors import UserError
 from jft.families import Family
 from jft.models.head import Head
 from jft.own import Loaded, Own
-from jft.pretrained import adapt, formats, hub, sentence, surgery
+from jft.pretrained import adapt, constants, formats, hub, sentence, surgery
 from jft.pretrained.dialect import Dialect, choose
 from jft.pretrained.formats.lazy import shape_of
 from jft.pretrained.layouts import Entry
@@ -99,6 +99,8 @@ def plan(located: hub.Located, arch: str | None, change: Change) -> Plan:
   dialect.check(config, shapes)
   table = dialect.table(config, shapes)
   dropped = _dropped(dialect, config, change)
+  if "mean" not in given:
+    constants.check(weights, dialect.constants(config))
   if change.num_classes is None:  # else the head goes, and its copies with it
     dropped = [*tied(weights, dialect.ties(config)), *dropped]
   if change.keep_blocks is not None:

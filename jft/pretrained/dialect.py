@@ -40,6 +40,8 @@ class Dialect:
       architecture, if more can be said than which tensor does not fit.
     ties: config -> {source name: source name of the tensor it must equal}; a
       tensor that is there must be equal, and is then dropped.
+    constants: config -> {regex over the source's names: values} of tensors that
+      are not loaded but must hold these values, such as a normalisation.
     preprocessing: config -> how the project published its images to be
       prepared, or None where its models differ, so that it must be said.
   """
@@ -52,6 +54,7 @@ class Dialect:
   adjust: Callable[[Any], Any] = _unchanged
   check: Callable[[Any, Shapes], None] = _unchecked
   ties: Callable[[Any], Mapping[str, str] | None] = _nothing
+  constants: Callable[[Any], Mapping[str, Sequence[float]] | None] = _nothing
   preprocessing: Callable[[Any], Preprocessing | None] = _nothing
 
 

@@ -22,6 +22,7 @@ from jft.pretrained.names.inverted_residual import (
 )
 from jft.pretrained.names.keras import spelling
 from jft.pretrained.names.torch import TORCH_DROPPED
+from jft.pretrained.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from jft.typing import Rules
 
 
@@ -206,6 +207,16 @@ def _keras_table(config: Config, shapes: Shapes) -> dict[str, Entry]:
   )
 
 
+def _keras_constants(config: Config) -> dict[str, tuple[float, ...]]:
+  """ImageNet's mean and, where the variance should be, its deviation."""
+  if config.in_channels != 3:
+    return {}
+  return {
+    r"(.*/)?normalization(_\d+)?/mean(:0)?": IMAGENET_MEAN,
+    r"(.*/)?normalization(_\d+)?/variance(:0)?": IMAGENET_STD,
+  }
+
+
 KERAS = Dialect(
   "keras",
   fits=lambda shapes: "block1a_se_reduce/kernel" in spelling(shapes).names,
@@ -218,6 +229,7 @@ KERAS = Dialect(
   ),
   head=r"(.*/)?predictions/(kernel|bias)(:0)?",
   adjust=_as_tensorflow,
+  constants=_keras_constants,
   preprocessing=google_images,
 )
 
