@@ -77,6 +77,7 @@ def predicted(workdir, *argv):
     return rows, list(csv.reader(file))
 
 
+@pytest.mark.slow
 def test_numbers_from_file_to_file(tmp_path, capsys):
   made = recipe(tmp_path, *numbers(tmp_path, "similarity"))
   workdir = tmp_path / "run"
@@ -149,6 +150,7 @@ def test_tags_from_file_to_file(tmp_path):
   }
 
 
+@pytest.mark.slow
 def test_the_preflight_knows_the_tasks(tmp_path):
   (tmp_path / "a").mkdir()
   made = recipe(tmp_path / "a", *numbers(tmp_path / "a", "similarity"))
@@ -159,6 +161,7 @@ def test_the_preflight_knows_the_tasks(tmp_path):
   assert inspect.inspect_config(made, batch_size=2).flops > 0
 
 
+@pytest.mark.slow
 def test_the_preflight_of_tags(tmp_path):
   run = build.build(recipe(tmp_path, *tagged(tmp_path)))
   found = {f.check: f for f in preflight.full(run, steps=2)}
