@@ -24,7 +24,7 @@ from jft.state import TrainState
 from jft.tuning import freeze
 
 STEPS = (10, 20, 30)
-MANY, FEW = 450, 24
+MANY, FEW = 500, 24
 MANY_RUNS, FEW_RUNS = 80, 6
 
 pytestmark = pytest.mark.xdist_group("chaos")
