@@ -9,11 +9,11 @@ import jax.numpy as jnp
 from jft.errors import UserError
 from jft.models.cache import init_cache
 from jft.net import Net
-from jft.sampling import Sampling, sample
+from jft.sampling import GREEDY, Sampling, sample
 from jft.typing import (
   Any,
-  Array,
   ApplyFn,
+  Array,
   Bool,
   Int,
   Key,
@@ -43,7 +43,7 @@ def generate(
   inputs: Mapping[str, Any],
   *,
   max_new_tokens: int,
-  sampling: Sampling = Sampling(),
+  sampling: Sampling = GREEDY,
   stop: Sequence[int] = (),
   pad_id: int = 0,
   key: Key | None = None,

@@ -40,6 +40,10 @@ class Sampling:
       )
 
 
+GREEDY = Sampling()
+"""Always the likeliest token."""
+
+
 def sample(
   logits: Float[Array, "b v"], sampling: Sampling, keys: Key
 ) -> Int[Array, "b"]:

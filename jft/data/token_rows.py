@@ -101,22 +101,18 @@ def token_rows(
     UserError: for a conversation of which nothing is left to learn, or a
       tokenizer without an end token.
   """
-  whole = tokenizers.Tokenizer.from_str(tokenizer.encoder.to_str())
-  whole.no_truncation()
   rows: list[Row] = []
   cut = 0
   for start in range(0, len(source), _CHUNK):
     stop = min(start + _CHUNK, len(source))
     texts = [_rendered(source, i, template) for i in range(start, stop)]
-    for i, (text, ids, asked) in enumerate(
-      _encoded(texts, tokenizer, whole), start
-    ):
+    for i, (text, ids, asked) in enumerate(_encoded(texts, tokenizer), start):
       pieces = _cut(ids, asked, tokenizer.max_length, text.special)
       if not any((piece.label != IGNORED).any() for piece in pieces):
         raise UserError(
           f"{where(source, i)}: the answer begins after"
-          f" data.max_length={tokenizer.max_length} of its {len(ids)} tokens, so"
-          " nothing of it would be learnt; raise it, or take the document out."
+          f" data.max_length={tokenizer.max_length} of the {len(ids)} tokens:"
+          " nothing of it would be learnt. Raise it, or take the document out."
         )
       cut += text.special and len(ids) > tokenizer.max_length + 1
       rows += pieces
@@ -135,14 +131,14 @@ def _rendered(source: Source, i: int, template: Template | None) -> Rendered:
 
 
 def _encoded(
-  texts: Sequence[Rendered], tokenizer: Tokenizer, whole: tokenizers.Tokenizer
+  texts: Sequence[Rendered], tokenizer: Tokenizer
 ) -> list[tuple[Rendered, np.ndarray, np.ndarray]]:
   """Returns each text, its ids Int32[n] and what is asked, Bool[n]."""
   found = {}
   for special in (False, True):
     which = [i for i, text in enumerate(texts) if text.special == special]
     given = [texts[i].text for i in which]
-    made = whole.encode_batch(given, add_special_tokens=not special)
+    made = tokenizer.encode_whole(given, special=not special)
     found |= dict(zip(which, made, strict=True))
   return [
     (text, *_asked(text, found[i], tokenizer)) for i, text in enumerate(texts)

@@ -39,8 +39,8 @@ def _cut(split: str, part: Mapping[str, Any]) -> Finding:
   return Finding(
     "labels",
     "warning",
-    f"{part['cut']:,} of {part['examples']:,} {split} chats ({share}) are longer"
-    " than data.max_length and lose their end: the model would not learn to"
-    " stop there. Raise data.max_length.",
+    f"{part['cut']:,} of {part['examples']:,} {split} chats ({share}) are"
+    " longer than data.max_length and lose their end: the model would not learn"
+    " to stop there. Raise data.max_length.",
     {"split": split, "cut": part["cut"]},
   )

@@ -1,4 +1,4 @@
-"""Documents for a language model: plain texts, questions with answers, chats."""
+"""Documents for a language model: plain texts, questions answered, chats."""
 
 import json
 import re
