@@ -67,7 +67,8 @@ def smollm(file):
   ids = {token: i for i, token in enumerate(tokens)}
   ranks = {tuple(m.split(" ")): i for i, m in enumerate(merges)}
   words = regex.compile(
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+"
+    r"| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
   )
   letters = byte_letters()
 
