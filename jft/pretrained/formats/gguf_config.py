@@ -67,11 +67,11 @@ def config(path: str | Path) -> dict[str, Any]:
   """
   path = Path(path)
   header = gguf_header.read(path)
-  name = header.metadata.get(gguf_file.ARCHITECTURE)
+  name = str(header.metadata.get(gguf_file.ARCHITECTURE))
   if name not in _ARCHITECTURES:
     raise UserError(
-      f"{path}: GGUF of the architecture {str(name)[:80]!r}, jft reads"
-      f" {', '.join(_ARCHITECTURES)}.{did_you_mean(str(name), _ARCHITECTURES)}"
+      f"{path}: GGUF of the architecture {name[:80]!r}, jft reads"
+      f" {', '.join(_ARCHITECTURES)}.{did_you_mean(name, _ARCHITECTURES)}"
     )
   spelling, special = _ARCHITECTURES[name]
   own = _own(path, header, name, spelling)
@@ -154,7 +154,7 @@ def _llama(path: Path, header: Header, own: Mapping[str, Any]) -> dict:
   """Llama, and Mistral, which llama.cpp calls llama too."""
   windowed = own.get("attention.sliding_window")
   width = _head_width(path, own)
-  biased = "blk.0.attn_q.bias" in header.tensors
+  layers = {"attention_bias": "attn_q", "mlp_bias": "ffn_up"}
   return {
     "model_type": "mistral" if windowed else "llama",
     "architectures": [f"{'Mistral' if windowed else 'Llama'}ForCausalLM"],
@@ -162,7 +162,7 @@ def _llama(path: Path, header: Header, own: Mapping[str, Any]) -> dict:
     "head_dim": width,
     "rope_theta": own.get("rope.freq_base", 10_000.0),
     "rope_scaling": _scaling(path, header, own, width),
-    **({"attention_bias": True} if biased else {}),
+    **{k: f"blk.0.{v}.bias" in header.tensors for k, v in layers.items()},
   }
 
 

@@ -160,16 +160,17 @@ def _header(path: Path) -> Header:
   numbers = HEADER.unpack_from(head, start)
   if problem := _problem(numbers, is_long):
     raise UserError(f"{path}: llama2.c's header is damaged: {problem}.")
-  *sizes, vocab_size, max_seq_len = numbers
-  tied = head[36] == 1 if is_long else vocab_size > 0
   group = struct.unpack_from("<i", head, 37)[0] if version == 2 else 0
   if is_long and head[36] > 1:
     raise UserError(
       f"{path}: llama2.c's header is damaged: the flag of a shared classifier"
       f" is {head[36]}, expected 0 or 1."
     )
+  fields = dict(zip(_FIELDS, numbers, strict=True))
   return Header(
-    *(version, *sizes, abs(vocab_size), max_seq_len, tied),
+    **fields | {"vocab_size": abs(numbers[5])},
+    version=version,
+    tied=head[36] == 1 if is_long else numbers[5] > 0,
     start=LONG_HEADER if is_long else HEADER.size,
     group=group,
   )

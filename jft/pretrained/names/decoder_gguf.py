@@ -64,7 +64,8 @@ def table(config: Config, shapes: Shapes) -> Mapping[str, Entry]:
     entries["params/embeddings/position/embedding"] = Entry(
       f"{arch}/position_embd.weight"
     )
-  top = _TOP if not config.tied else {"norm": _TOP["norm"]}
+  scored = config.task == "lm" and not config.tied
+  top = _TOP if scored else {"norm": _TOP["norm"]}
   for ours, theirs in top.items():
     entries |= _layer(arch, ours, theirs, shapes)
   for i in range(config.depth):

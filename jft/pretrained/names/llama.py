@@ -5,7 +5,7 @@ from typing import Protocol
 
 from jft.pretrained.dialect import Dialect, Shapes
 from jft.pretrained.layouts import Entry
-from jft.pretrained.names import decoder
+from jft.pretrained.names import decoder, decoder_gguf, llama_c
 
 ANCHOR = "embed_tokens.weight"
 """The one name that every such decoder of transformers has."""
@@ -95,7 +95,7 @@ HF = Dialect(
   ties=ties,
 )
 
-DIALECTS = (HF,)
+DIALECTS = (HF, llama_c.LLAMA_C, decoder_gguf.GGUF)
 
 
 def _attention(config: Config, ours: str, theirs: str) -> dict[str, Entry]:

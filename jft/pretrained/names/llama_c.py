@@ -9,23 +9,20 @@ from typing import Protocol
 
 from jft.pretrained.dialect import Dialect, Shapes
 from jft.pretrained.layouts import Entry
+from jft.pretrained.names import decoder
 from jft.typing import Rules
 
 WORDS = "tok_embeddings.weight"
 HEAD = r"output\.weight"
 
 
-class Config(Protocol):
-  """The fields read here and by the other tables of decoders."""
+class Config(decoder.Config, Protocol):
+  """The fields read here besides."""
 
-  @property
-  def depth(self) -> int: ...
   @property
   def heads(self) -> int: ...
   @property
   def kv_heads(self) -> int: ...
-  @property
-  def tied(self) -> bool: ...
 
 
 def table(config: Config, shapes: Shapes) -> Mapping[str, Entry]:
@@ -42,7 +39,7 @@ def table(config: Config, shapes: Shapes) -> Mapping[str, Entry]:
     "params/embeddings/word/embedding": Entry(WORDS),
     "params/norm/scale": Entry("norm.weight"),
   }
-  if not config.tied:
+  if config.task == "lm" and not config.tied:
     entries["params/head/kernel"] = Entry("output.weight", "dense")
   for i in range(config.depth):
     entries |= _block(config, f"params/block_{i:02d}", f"layers.{i}")
