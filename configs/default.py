@@ -192,6 +192,8 @@ def get_config() -> ConfigDict:
         # See "every_epochs".
         "every_steps": 0,
         "batch_size": 256,  # Global; any size gives the same metrics.
+        # Before the first update too: what the model knows already.
+        "at_start": False,
       },
       "stop": {
         # The metric that decides what is best: of classes "val/accuracy" or

@@ -5,7 +5,8 @@ import numpy as np
 
 from jft import data, rng
 from jft.build.documents import template_of
-from jft.build.encode import make_encode
+from jft.build.encode import make_tokenizer
+from jft.data.chat import Rendered
 from jft.errors import UserError
 from jft.generate import generate
 from jft.net import Net
@@ -46,7 +47,7 @@ def complete_files(
       system=c.system,
     )
   ]
-  tokenizer = make_encode(config, net.spec)
+  tokenizer = make_tokenizer(config, net.spec)
   chats = bool(given[0][-1].role)
   template = template_of(config, tokenizer) if chats else None
   ids = [_ids(tokenizer, data.prompt_of(turns, template)) for turns in given]
@@ -59,7 +60,7 @@ def complete_files(
   ]
 
 
-def _ids(tokenizer: data.Tokenizer, prompt: data.Rendered) -> np.ndarray:
+def _ids(tokenizer: data.Tokenizer, prompt: Rendered) -> np.ndarray:
   ids = tokenizer.encode_whole([prompt.text], special=not prompt.special)[0].ids
   if not prompt.special and ids and ids[-1] == tokenizer.eos_id:
     ids = ids[:-1]  # a prompt is not at its end

@@ -54,6 +54,7 @@ def finish(
     "best_step": best_step,
     "best_sha256": sha256,
     "metrics": metrics,
+    "before": dict(record.before),
     "wall_secs": round(record.wall_secs + session.elapsed_secs, 2),
     "params_trainable": tree.count(state.params),
     "params_total": tree.count(state.params) + tree.count(state.frozen),
@@ -67,6 +68,23 @@ def finish(
   curves.draw(workdir)
   report.render(workdir)
   return summary
+
+
+def held_out(run: Any, state: Any) -> tuple[dict[str, float], dict[str, Any]]:
+  """Returns the metrics of every held-out split, and the last one's report.
+
+  Args:
+    run: as built.
+    state: whose variables to evaluate.
+  """
+  metrics: dict[str, float] = {}
+  details: dict[str, Any] = {}
+  for split, batches in run.evals.items():
+    seen = evaluation.predict(run.eval_step, state.variables, batches)
+    found = evaluation.measure(run.task, seen)
+    metrics |= {f"{split}/{name}": v for name, v in found.items()}
+    details = {"split": split, **run.task.report(seen, run.label_names)}
+  return metrics, details
 
 
 def _restore_best(session: Any, state: Any) -> Any:
@@ -86,13 +104,7 @@ def _restore_best(session: Any, state: Any) -> Any:
 def _measure(session: Any, state: Any) -> tuple[dict, dict]:
   """Evaluates every held-out split once more with the restored state."""
   run, step = session.run, int(state.step)
-  metrics: dict[str, float] = {}
-  details: dict[str, Any] = {}
-  for split, batches in run.evals.items():
-    seen = evaluation.predict(run.eval_step, state.variables, batches)
-    found = evaluation.measure(run.task, seen)
-    metrics |= {f"{split}/{name}": v for name, v in found.items()}
-    details = {"split": split, **run.task.report(seen, run.label_names)}
+  metrics, details = held_out(run, state)
   got = metrics[run.stop.metric]
   saved = session.checkpointer.metrics(step)[run.stop.metric]
   if not math.isclose(got, saved, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):

@@ -26,6 +26,7 @@ class Record:
     losses: the latest good losses, which the guard compares with.
     incidents: one record for every roll-back.
     wall_secs: what the processes before this one took, up to their last save.
+    before: the held-out metrics before the first update, if they were asked.
   """
 
   best: stopping.Best = dataclasses.field(default_factory=stopping.Best)
@@ -33,6 +34,7 @@ class Record:
   losses: tuple[float, ...] = ()
   incidents: tuple[Mapping[str, Any], ...] = ()
   wall_secs: float = 0.0
+  before: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
   @classmethod
   def from_json(cls, saved: Mapping[str, Any]) -> "Record":
@@ -48,6 +50,7 @@ class Record:
         tuple(float(loss) for loss in saved["losses"]),
         tuple(dict(incident) for incident in saved["incidents"]),
         float(saved["wall_secs"]),
+        dict(saved.get("before", {})),
       )
     except (KeyError, TypeError, ValueError) as error:
       raise UserError(

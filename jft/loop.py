@@ -168,9 +168,10 @@ def training_steps(
 def _start(session: Session) -> tuple[TrainState, Record]:
   ckpt, run = session.checkpointer, session.run
   if ckpt.latest_step is None:
+    record = Record(before=_before(session))
     # The last-good state of the first stretch, should it diverge.
-    ckpt.save(run.state, extra=Record().as_json(0.0), good=True)
-    return run.step_at(0).replicate(run.state), Record()
+    ckpt.save(run.state, extra=record.as_json(0.0), good=True)
+    return run.step_at(0).replicate(run.state), record
   state = ckpt.restore_or(run.state)
   step, attempt = int(state.step), int(state.attempt)
   record = Record.from_json(ckpt.read_extra(step))
@@ -182,6 +183,17 @@ def _start(session: Session) -> tuple[TrainState, Record]:
   for line in (*lost, f"resumed at step {step}"):
     session.bar.line(line)
   return run.step_at(step).replicate(state), record
+
+
+def _before(session: Session) -> dict[str, float]:
+  """Evaluates the untrained model, where `eval.at_start` asks for it."""
+  if not session.run.eval_at_start:
+    return {}
+  values, _ = finish.held_out(session.run, session.run.state)
+  session.writer.write(0, 0, values)
+  shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+  session.bar.line(f"before training  {shown}")
+  return values
 
 
 def _stretch(

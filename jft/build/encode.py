@@ -42,6 +42,20 @@ def make_encode(
       crop_pct=None if cropped else facts["crop_pct"],
       squeeze=facts["squeeze"],
     )
+  return make_tokenizer(config, spec)
+
+
+def make_tokenizer(config: Any, spec: Spec) -> data.Tokenizer:
+  """Returns the model's tokenizer, as the run's task reads with it.
+
+  Args:
+    config: the run's.
+    spec: of the network.
+
+  Raises:
+    UserError: if it came without one.
+  """
+  c = config.data
   if spec.tokenizer is None:
     raise UserError(
       f"{spec.source!r} has no tokenizer.json or vocab.txt beside its weights;"

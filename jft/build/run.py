@@ -51,6 +51,7 @@ class Run:
     eval_step: (variables, batch) -> a row an example.
     splits: the sources and batches.
     total_steps, eval_every, log_every: in updates.
+    eval_at_start: whether to evaluate before the first one.
     stop, guard, lr_cut, max_retries: as the config says; no guard: None.
     facts: what `run.json` says of model, data and what is trained.
   """
@@ -66,6 +67,7 @@ class Run:
   total_steps: int
   eval_every: int
   log_every: int
+  eval_at_start: bool
   stop: Stop
   guard: Guard | None
   lr_cut: float
@@ -185,6 +187,7 @@ def build(config: Any) -> Run:
     total_steps=total,
     eval_every=every,
     log_every=config.log.every_steps,
+    eval_at_start=config.eval.at_start,
     stop=Stop(config.stop.metric, config.stop.mode, config.stop.patience),
     guard=Guard(threshold=config.guard.threshold)
     if config.guard.enabled
