@@ -1,11 +1,11 @@
 """What makes one ConvNeXt differ from another, and the sizes with names."""
 
 import dataclasses
-import reprlib
 import types
 from typing import Any, Literal
 
 from jft.errors import UserError
+from jft.models.hf_fixed import check_fixed
 from jft.typing import Mapping
 
 STEMS = ("patch", "overlap", "overlap_tiered")
@@ -106,16 +106,8 @@ def from_hf(config: Mapping[str, Any]) -> Config:
   >>> from_hf({"depths": [3, 3, 27, 3], "image_size": 384}).stage_sizes
   (3, 3, 27, 3)
   """
-  for key, want in (
-    ("patch_size", 4),
-    ("num_stages", 4),
-    ("hidden_act", "gelu"),
-  ):
-    if config.get(key, want) != want:
-      raise UserError(
-        f"config.json: {key} is {reprlib.repr(config[key])}, jft's ConvNeXt"
-        f" only has {want!r}."
-      )
+  fixed = {"patch_size": 4, "num_stages": 4, "hidden_act": "gelu"}
+  check_fixed("ConvNeXt", config, fixed)
   scale = config.get("layer_scale_init_value", 1e-6)
   if not scale:
     raise UserError(

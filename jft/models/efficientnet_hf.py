@@ -1,11 +1,11 @@
 """EfficientNet's config as transformers writes it down."""
 
-import reprlib
 import types
 from typing import Any
 
 from jft.errors import UserError
 from jft.models.efficientnet import Config, deepened
+from jft.models.hf_fixed import check_fixed
 from jft.typing import Mapping
 
 # jft's EfficientNet has these alone; Keras' and Google's have no others.
@@ -46,12 +46,7 @@ def from_hf(config: Mapping[str, Any]) -> Config:
   ...          "image_size": 224}).stage_sizes
   (1, 2, 2, 3, 3, 4, 1)
   """
-  for key, want in _FIXED.items():
-    if config.get(key, want) != want:
-      raise UserError(
-        f"config.json: {key} is {reprlib.repr(config[key])}, jft's EfficientNet"
-        f" only has {want!r}."
-      )
+  check_fixed("EfficientNet", config, _FIXED)
   found = Config(
     width=config.get("width_coefficient", 2.0),
     stage_sizes=deepened(config.get("depth_coefficient", 3.1)),

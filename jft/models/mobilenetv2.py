@@ -2,15 +2,14 @@
 
 import dataclasses
 import math
-import reprlib
 import types
 from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jft.errors import UserError
 from jft.models.head import Head
+from jft.models.hf_fixed import check_fixed
 from jft.models.inverted_net import InvertedNet, Outline
 from jft.models.inverted_residual import Padding, Plan, check, rounded
 from jft.typing import Mapping
@@ -102,12 +101,7 @@ def from_hf(config: Mapping[str, Any]) -> Config:
   >>> from_hf({"depth_multiplier": 1.4}).padding
   'same'
   """
-  for key, want in _HF_FIXED.items():
-    if config.get(key, want) != want:
-      raise UserError(
-        f"config.json: {key} is {reprlib.repr(config[key])}, jft's MobileNetV2"
-        f" only has {want!r}."
-      )
+  check_fixed("MobileNetV2", config, _HF_FIXED)
   return Config(
     width=config.get("depth_multiplier", 1.0),
     padding="same" if config.get("tf_padding", True) else "symmetric",

@@ -38,6 +38,22 @@ class Preprocessing:
   squeeze: bool = False
 
 
+def centred(image_size: int, channels: int) -> Preprocessing:
+  """Returns the preparation that maps 0 to -1 and 255 to 1.
+
+  It is what is left to say of images with other channels than three.
+
+  Args:
+    image_size: pixels of a side.
+    channels: of the image.
+
+  >>> centred(224, 1).mean
+  (0.5,)
+  """
+  half = (0.5,) * channels
+  return Preprocessing(image_size, half, half)
+
+
 FIELDS = tuple(field.name for field in dataclasses.fields(Preprocessing))
 
 

@@ -1,8 +1,10 @@
-"""The EfficientNets that make_efficientnet.py records, as jft has them."""
+"""The EfficientNets that make_efficientnet.py makes, as jft has them."""
+
+import dataclasses
 
 from golden.nets import Case
 
-from jft.models.efficientnet import Config, deepened
+from jft.models.efficientnet import PRESETS, Config, deepened
 
 SMALL = Config(0.5, deepened(0.3), dropout=0.0, drop_path=0.0)
 LITE = Config(
@@ -11,6 +13,14 @@ LITE = Config(
 TENSORFLOW = Config(
   0.5, deepened(0.3), padding="same", norm_eps=1e-3, dropout=0, drop_path=0
 )
+REAL = {
+  name: Case(
+    "efficientnet",
+    "timm",
+    dataclasses.replace(PRESETS[name], dropout=0.0, drop_path=0.0),
+  )
+  for name in ("efficientnet_b0", "tf_efficientnet_lite0")
+}
 CASES = {
   "timm": Case("efficientnet", "timm", SMALL),
   "timm_tf": Case("efficientnet", "timm", TENSORFLOW),

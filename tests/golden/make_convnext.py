@@ -7,6 +7,7 @@ Facebook's own code is in no package: its files are timm's under the names that
 timm's own conversion of them reads.
 """
 
+import functools
 import re
 
 # First: it declares torchvision's missing operators, and timm imports it.
@@ -16,9 +17,12 @@ import timm
 import torch
 import transformers
 from golden import packed, torch_nets, weights
+from golden.torch_nets import Original
 from timm.models import convnext as timm_net
 
-SIZES, WIDTHS, SIZE = (1, 1, 2, 1), (16, 32, 48, 64), 72
+BLOCKS, WIDTHS, SIZE = (1, 1, 2, 1), (16, 32, 48, 64), 72
+SIZES = {"convnext_tiny": 36}
+"""Pixels of those that would take minutes."""
 LARGE = [f"convnext_{size}" for size in ("tiny", "small", "base", "large")]
 TINY = ("atto", "femto", "pico", "nano")
 SMALL = [f"convnext_{s}{ols}" for s in TINY for ols in ("", "_ols")]
@@ -30,7 +34,7 @@ VERSIONS = (
 
 def from_timm(**options):
   return timm_net.ConvNeXt(
-    depths=SIZES, dims=WIDTHS, num_classes=weights.CLASSES, **options
+    depths=BLOCKS, dims=WIDTHS, num_classes=weights.CLASSES, **options
   )
 
 
@@ -39,13 +43,13 @@ def from_torchvision():
   settings = [
     net.CNBlockConfig(width, after, blocks)
     for width, after, blocks in zip(
-      WIDTHS, (*WIDTHS[1:], None), SIZES, strict=True
+      WIDTHS, (*WIDTHS[1:], None), BLOCKS, strict=True
     )
   ]
   return net.ConvNeXt(settings, num_classes=weights.CLASSES)
 
 
-def from_hf(widths=WIDTHS, sizes=SIZES, classes=weights.CLASSES):
+def from_hf(widths=WIDTHS, sizes=BLOCKS, classes=weights.CLASSES):
   config = transformers.ConvNextConfig(
     hidden_sizes=list(widths), depths=list(sizes), num_labels=classes
   )
@@ -68,8 +72,9 @@ class Facebook(torch.nn.Module):
     super().__init__()
     self.net = net
 
-  def state_dict(self):
-    state = {facebook_name(n): x for n, x in self.net.state_dict().items()}
+  def state_dict(self, **options):
+    state = self.net.state_dict(**options)
+    state = {facebook_name(n): x for n, x in state.items()}
     back = timm_net.checkpoint_filter_fn(dict(state), self.net)
     assert back.keys() == self.net.state_dict().keys()
     return state
@@ -83,34 +88,62 @@ class Facebook(torch.nn.Module):
     return self.net(image)
 
 
-def records():
-  """Returns {case: what is compared}."""
-  image = torch_nets.images(SIZE)
+def _timm_blocks(model):
+  return [block for stage in model.stages for block in stage.blocks]
 
-  def run(model, blocks, logits=lambda out: out):
-    model = torch_nets.filled(model)
-    return torch_nets.evaluated(model, image, blocks(model), logits)
 
-  def in_stages(model):
-    return [block for stage in model.stages for block in stage.blocks]
+def _torchvision_blocks(model):
+  return [block for stage in model.features[1::2] for block in stage]
 
-  net = torch_nets.filled(from_timm())
-  return {
-    "timm": torch_nets.evaluated(net, image, in_stages(net))
-    | torch_nets.trained(net, image),
-    "timm_overlap": run(
-      from_timm(stem_type="overlap_tiered", conv_mlp=True), in_stages
+
+def _hf_blocks(model):
+  stages = model.convnext.encoder.stages
+  return [block for stage in stages for block in stage.layers]
+
+
+ORIGINALS = {
+  "timm": Original("timm", from_timm, _timm_blocks),
+  "timm_overlap": Original(
+    "timm",
+    functools.partial(from_timm, stem_type="overlap_tiered", conv_mlp=True),
+    _timm_blocks,
+  ),
+  "torchvision": Original("torchvision", from_torchvision, _torchvision_blocks),
+  "hf": Original("transformers", from_hf, _hf_blocks),
+  "facebook": Original(
+    "timm",
+    lambda: Facebook(from_timm()),
+    lambda model: _timm_blocks(model.net),
+  ),
+}
+REAL = {
+  "convnext_atto_ols": Original(
+    "timm",
+    functools.partial(
+      timm.create_model, "convnext_atto_ols", num_classes=weights.CLASSES
     ),
-    "torchvision": run(
-      from_torchvision(), lambda m: [b for s in m.features[1::2] for b in s]
+    _timm_blocks,
+  ),
+  "convnext_tiny": Original(
+    "torchvision",
+    lambda: torchvision.models.convnext_tiny(
+      num_classes=weights.CLASSES, stochastic_depth_prob=0.0
     ),
-    "hf": run(
-      from_hf(),
-      lambda m: [b for s in m.convnext.encoder.stages for b in s.layers],
-      lambda out: out.logits,
-    ),
-    "facebook": run(Facebook(from_timm()), lambda m: in_stages(m.net)),
-  }
+    _torchvision_blocks,
+  ),
+}
+
+
+def record(name, seed=0, *, train=True):
+  """Returns what is compared of one case."""
+  size = SIZES.get(name, SIZE)
+  return (ORIGINALS | REAL)[name].record(size, seed, train=train)
+
+
+def reference_of(layout, preset):
+  """Returns whose code makes a preset."""
+  del preset
+  return {"hf": "transformers", "facebook": "timm"}.get(layout, layout)
 
 
 def hf_preset(name):
@@ -120,18 +153,27 @@ def hf_preset(name):
   return from_hf(widths, sizes, 1000)
 
 
+def facts(layout):
+  """Returns {preset: [parameters, digest of names and shapes]}."""
+  make, presets = {
+    "timm": (timm.create_model, LARGE + SMALL),
+    "torchvision": (lambda name: getattr(torchvision.models, name)(), LARGE),
+    "hf": (hf_preset, LARGE),
+    "facebook": (lambda name: Facebook(timm.create_model(name)), LARGE),
+  }[layout]
+  return torch_nets.facts(make, presets)
+
+
+LAYOUTS = ("timm", "torchvision", "hf", "facebook")
+
+
 def main():
-  presets = {
-    "timm": torch_nets.facts(timm.create_model, LARGE + SMALL),
-    "torchvision": torch_nets.facts(
-      lambda name: getattr(torchvision.models, name)(), LARGE
-    ),
-    "hf": torch_nets.facts(hf_preset, LARGE),
-    "facebook": torch_nets.facts(
-      lambda name: Facebook(timm.create_model(name)), LARGE
-    ),
-  }
-  packed.write("convnext", records(), presets, VERSIONS)
+  packed.write(
+    "convnext",
+    {name: record(name, train=name == "timm") for name in ORIGINALS},
+    {layout: facts(layout) for layout in LAYOUTS},
+    VERSIONS,
+  )
 
 
 if __name__ == "__main__":

@@ -23,11 +23,13 @@ import transformers
 from efficientnet_lite_pytorch import utils as lite_utils
 from efficientnet_pytorch import utils as lukemelas_utils
 from golden import keras_nets, packed, torch_nets, weights
+from golden.torch_nets import Original, in_stages
 from timm.models import efficientnet as timm_net
 
 WIDTH, DEPTH, SIZE = 0.5, 0.3, 72
 B = [f"efficientnet_b{i}" for i in range(8)]
 LITE = [f"efficientnet_lite{i}" for i in range(5)]
+TENSORFLOW = [f"tf_{name}" for name in B + LITE]
 VERSIONS = (
   f"torch {torch.__version__}, torchvision {torchvision.__version__},"
   f" timm {timm.__version__}, transformers {transformers.__version__},"
@@ -63,13 +65,18 @@ def from_lukemelas(name, size=SIZE, **options):
   utils = lite_utils if lite else lukemelas_utils
   name = name.replace("_", "-")
   blocks, settings = utils.get_model_params(name, {})
-  options = {"image_size": size} | options
+  # Whatever drops at random is off, here and below.
+  off = {"dropout_rate": 0.0, "drop_connect_rate": 0.0}
+  options = {"image_size": size} | off | options
   return package.EfficientNet(blocks, settings._replace(**options))
 
 
-def from_hf(name="", **options):
-  config = transformers.EfficientNetConfig(**options)
-  return transformers.EfficientNetForImageClassification(config)
+def from_hf(**options):
+  config = transformers.EfficientNetConfig(
+    dropout_rate=0.0, drop_connect_rate=0.0, **options
+  )
+  model = transformers.EfficientNetForImageClassification(config)
+  return torch_nets.with_momentum(model, 0.99)
 
 
 def from_keras():
@@ -78,12 +85,13 @@ def from_keras():
     WIDTH,
     DEPTH,
     SIZE,
+    dropout_rate=0.0,
+    drop_connect_rate=0.0,
     weights=None,
     classes=weights.CLASSES,
     classifier_activation=None,
     weights_name="",
   )
-  keras_nets.fill(model)
   mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
   for layer in model.layers:
     if isinstance(layer, keras.layers.Normalization):
@@ -94,10 +102,11 @@ def from_keras():
   return model, mean, std
 
 
-def keras_record():
+def keras_record(seed=0, *, train=True):
   model, mean, std = from_keras()
-  pixels = (packed.pictures(SIZE) * std + mean) * 255
-  return {"logits": np.asarray(model(pixels, training=False).detach())}
+  pixels = (packed.pictures(SIZE, seed) * std + mean) * 255
+  blocks = keras_nets.ends(model, r"block\d[a-z]")
+  return keras_nets.record(model, blocks, pixels, seed, train=train)
 
 
 def keras_preset(name):
@@ -125,64 +134,105 @@ def hf_preset(name):
   )
 
 
-def records():
-  """Returns {case: what is compared}."""
-  same = {"pad_type": "same", "bn_eps": 1e-3}
-  image = torch_nets.images(SIZE)
+def _small_hf():
+  return from_hf(
+    width_coefficient=WIDTH,
+    depth_coefficient=DEPTH,
+    image_size=SIZE,
+    # 72, 36, 18, 9, 5 pixels: the last strided block reads 5.
+    depthwise_padding=[3, 5],
+    hidden_dim=640,
+    num_labels=weights.CLASSES,
+  )
 
-  def run(model, blocks, logits=lambda out: out):
-    model = torch_nets.filled(model)
-    return torch_nets.evaluated(model, image, blocks(model), logits)
 
-  def in_stages(model):
-    return [block for stage in model.blocks for block in stage]
+def _small_lukemelas(name):
+  return from_lukemelas(
+    name,
+    width_coefficient=WIDTH,
+    depth_coefficient=DEPTH,
+    num_classes=weights.CLASSES,
+  )
 
-  def luke(name):
-    options = {"width_coefficient": WIDTH, "depth_coefficient": DEPTH}
-    options["num_classes"] = weights.CLASSES
-    return from_lukemelas(name, **options)
 
-  symmetric = torch_nets.filled(from_timm())
-  return {
-    "timm": torch_nets.evaluated(symmetric, image, in_stages(symmetric))
-    | torch_nets.trained(symmetric, image),
-    "timm_tf": run(from_timm(**same), in_stages),
-    "timm_lite": run(from_timm(lite=True), in_stages),
-    "torchvision": run(
-      from_torchvision(), lambda m: [b for s in m.features[1:-1] for b in s]
-    ),
-    "lukemelas": run(luke("efficientnet_b0"), lambda m: m._blocks),
-    "lukemelas_lite": run(luke("efficientnet_lite0"), lambda m: m._blocks),
-    "hf": run(
-      from_hf(
-        width_coefficient=WIDTH,
-        depth_coefficient=DEPTH,
-        image_size=SIZE,
-        # 72, 36, 18, 9, 5 pixels: the last strided block reads 5.
-        depthwise_padding=[3, 5],
-        hidden_dim=640,
-        num_labels=weights.CLASSES,
-      ),
-      lambda m: m.efficientnet.encoder.blocks,
-      lambda out: out.logits,
-    ),
-    "keras": keras_record(),
-  }
+def _torchvision_blocks(model):
+  return [block for stage in model.features[1:-1] for block in stage]
+
+
+ORIGINALS = {
+  "timm": Original("timm", from_timm, in_stages),
+  "timm_tf": Original(
+    "timm",
+    functools.partial(from_timm, pad_type="same", bn_eps=1e-3),
+    in_stages,
+  ),
+  "timm_lite": Original(
+    "timm", functools.partial(from_timm, lite=True), in_stages
+  ),
+  "torchvision": Original("torchvision", from_torchvision, _torchvision_blocks),
+  "lukemelas": Original(
+    "efficientnet_pytorch",
+    functools.partial(_small_lukemelas, "efficientnet_b0"),
+    lambda model: model._blocks,
+  ),
+  "lukemelas_lite": Original(
+    "efficientnet_lite_pytorch",
+    functools.partial(_small_lukemelas, "efficientnet_lite0"),
+    lambda model: model._blocks,
+  ),
+  "hf": Original(
+    "transformers", _small_hf, lambda model: model.efficientnet.encoder.blocks
+  ),
+  "keras": Original("keras", None, None),
+}
+REAL = {
+  name: Original(
+    "timm",
+    functools.partial(timm.create_model, name, num_classes=weights.CLASSES),
+    in_stages,
+  )
+  for name in ("efficientnet_b0", "tf_efficientnet_lite0")
+}
+
+
+def record(name, seed=0, *, train=True):
+  """Returns what is compared of one case."""
+  if name == "keras":
+    return keras_record(seed, train=train)
+  return (ORIGINALS | REAL)[name].record(SIZE, seed, train=train)
+
+
+def reference_of(layout, preset):
+  """Returns whose code makes a preset."""
+  if layout == "lukemelas":
+    lite = "lite_" if "lite" in preset else ""
+    return f"efficientnet_{lite}pytorch"
+  return "transformers" if layout == "hf" else layout
+
+
+def facts(layout):
+  """Returns {preset: [parameters, digest of names and shapes]}."""
+  if layout == "keras":
+    return keras_nets.facts(keras_preset, B)
+  make, presets = {
+    "timm": (timm.create_model, B + LITE + TENSORFLOW),
+    "torchvision": (lambda name: getattr(torchvision.models, name)(), B),
+    "lukemelas": (functools.partial(from_lukemelas, size=224), B + LITE),
+    "hf": (hf_preset, B),
+  }[layout]
+  return torch_nets.facts(make, presets)
+
+
+LAYOUTS = ("timm", "torchvision", "lukemelas", "hf", "keras")
 
 
 def main():
-  presets = {
-    "timm": torch_nets.facts(timm.create_model, B + LITE),
-    "torchvision": torch_nets.facts(
-      lambda name: getattr(torchvision.models, name)(), B
-    ),
-    "lukemelas": torch_nets.facts(
-      functools.partial(from_lukemelas, size=224), B + LITE
-    ),
-    "hf": torch_nets.facts(hf_preset, B),
-    "keras": keras_nets.facts(keras_preset, B),
-  }
-  packed.write("efficientnet", records(), presets, VERSIONS)
+  packed.write(
+    "efficientnet",
+    {name: record(name, train=name == "timm") for name in ORIGINALS},
+    {layout: facts(layout) for layout in LAYOUTS},
+    VERSIONS,
+  )
 
 
 if __name__ == "__main__":

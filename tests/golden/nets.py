@@ -98,19 +98,31 @@ def drawn(case, seed=0, dtype=np.float32):
   )
 
 
-def evaluated(case, seed=0):
+def evaluated(case, seed=0, dtype=np.float32):
   """Returns what is recorded of inference."""
+  variables = drawn(case, seed, dtype)
+  return evaluator(case, seed, dtype)(variables)
+
+
+def evaluator(case, seed=0, dtype=np.float32):
+  """Returns variables -> what is recorded of inference with them."""
   run = functools.partial(
-    case.module().apply,
+    case.module(dtype=dtype, param_dtype=dtype).apply,
     mutable="intermediates",
     capture_intermediates=lambda module, _: bool(
       re.fullmatch(r"block_\d+", module.name or "")
     ),
   )
-  outputs, kept = jax.jit(run, compiler_options=OPTIONS)(
-    drawn(case, seed), packed.pictures(case.size, seed)
-  )
-  found = {"logits": outputs["logits"]}
+  jitted = jax.jit(run, compiler_options=OPTIONS)
+  image = packed.pictures(case.size, seed)
+  return lambda variables: _summarised(*jitted(variables, image))
+
+
+def _summarised(outputs, kept):
+  found = {
+    "logits": outputs["logits"],
+    "features": weights.summary("features", outputs["features"], 8),
+  }
   for name, block in kept["intermediates"].items():
     out = np.asarray(block["__call__"][0]).transpose(0, 3, 1, 2)
     found[name] = weights.summary("block", out, 8)
@@ -138,6 +150,22 @@ def trained(case, seed=0, dtype=np.float32):
     flat = tree.flatten(part)
     for name, array in export.to_source(flat, case.table).items():
       found[f"{kind}/{name}"] = weights.summary(name, array)
+  return found
+
+
+def idle(case, want, tolerance):
+  """Returns names of tensors whose values `want` does not depend on.
+
+  Each tensor is exchanged for another one in turn: what any mistake in its
+  entry in the table amounts to.
+  """
+  run, flat = evaluator(case), tree.flatten(drawn(case))
+  others = tree.flatten(drawn(case, seed=1))
+  found = []
+  for name, other in others.items():
+    got = run(tree.unflatten(flat | {name: other}))
+    if max_error(got, want) < tolerance:
+      found.append(name)
   return found
 
 

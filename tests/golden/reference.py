@@ -118,28 +118,40 @@ def keras_record(model, blocks, features, *, size=64, seed=0, flip=True):
     for i, out in enumerate(kept)
   }
   result |= {"logits": logits.numpy(), "features": pooled.numpy()}
-  return result | _keras_trained(model, image, before)
+  return result | keras_trained(model, image, before)
 
 
-def _keras_trained(model, image, before):
+def _in_full(variable):
+  return f"{variable.path}:0"
+
+
+def keras_trained(model, image, before, name_of=_in_full):
+  """Returns the logits of training, gradients and running statistics.
+
+  Args:
+    model: of Keras on PyTorch, without a softmax.
+    image: what it reads.
+    before: {name: its weights}.
+    name_of: variable -> its name.
+  """
   norms = [layer for layer in model.layers if hasattr(layer, "moving_mean")]
   logits = model(image, training=True)
   labels = torch.arange(len(image))
   torch.nn.functional.cross_entropy(logits, labels).backward()
   result = {"train/logits": logits.detach().numpy()}
   for variable in model.trainable_variables:
-    name = f"{variable.path}:0"
+    name = name_of(variable)
     gradient = variable.value.grad.numpy()
     result[f"grad/{name}"] = weights.summary(name, gradient)
   for layer in norms:
     n = len(image) * math.prod(layer.output.shape[1:-1])
     for variable in (layer.moving_mean, layer.moving_variance):
-      name = f"{variable.path}:0"
+      name = name_of(variable)
       after = variable.value.detach().numpy()
       if variable is layer.moving_variance:
         # Keras 3 averages the biased variance; TensorFlow's fused norm, with
         # which the published weights were trained, averages n/(n-1) of it.
-        kept = layer.momentum * before[name]
+        kept = layer.momentum * before[name].astype(np.float64)
         after = kept + (after - kept) * n / (n - 1)
       result[f"stats/{name}"] = weights.summary(name, after)
   return result

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 from jft.pretrained.dialect import Dialect, Shapes
 from jft.pretrained.layouts import Entry, View
 from jft.pretrained.names.torch import TORCH
-from jft.pretrained.preprocessing import Preprocessing
+from jft.pretrained.preprocessing import Preprocessing, centred
 from jft.typing import Callable
 
 
@@ -167,8 +167,7 @@ def _images(config: Any) -> Preprocessing:
   """Facebook's: those finetuned on 384 pixels see the whole image."""
   crop = 0.875 if config.image_size < 384 else None
   if config.in_channels != 3:
-    half = (0.5,) * config.in_channels
-    return Preprocessing(config.image_size, half, half)
+    return centred(config.image_size, config.in_channels)
   return Preprocessing(config.image_size, resize="bicubic", crop_pct=crop)
 
 

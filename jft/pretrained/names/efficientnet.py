@@ -12,18 +12,17 @@ from jft.pretrained.names.efficientnet_images import (
   torchvision_images,
 )
 from jft.pretrained.names.inverted_residual import (
+  TIMM_NAMES,
   Block,
   ConvNorm,
   Naming,
   Pieces,
   table,
-  timm_pieces,
   torchvision_pieces,
 )
 from jft.pretrained.names.keras import spelling
 from jft.pretrained.names.torch import TORCH_DROPPED
 from jft.pretrained.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-from jft.typing import Rules
 
 
 class Config(Protocol):
@@ -35,14 +34,6 @@ class Config(Protocol):
   def lite(self) -> bool: ...
   @property
   def in_channels(self) -> int: ...
-
-
-TIMM_NAMES = Naming(
-  ConvNorm("conv_stem", "bn1"),
-  ConvNorm("conv_head", "bn2"),
-  "classifier",
-  timm_pieces,
-)
 
 
 def _torchvision_pieces(block: Block) -> Pieces:
@@ -120,11 +111,6 @@ def _table(naming: Naming, config: Config) -> dict[str, Entry]:
   return table(naming, config.stage_sizes, squeeze=not config.lite)
 
 
-def _torch_dropped(config: Any) -> Rules:
-  del config
-  return TORCH_DROPPED
-
-
 def _as_tensorflow(config: Any) -> Any:
   """Whoever carried Google's weights over kept TensorFlow's habits."""
   return dataclasses.replace(
@@ -153,7 +139,7 @@ TORCHVISION = Dialect(
   "torchvision",
   fits=lambda shapes: "features.1.0.block.1.fc1.weight" in shapes,
   table=lambda config, shapes: _table(TORCHVISION_NAMES, config),
-  dropped=_torch_dropped,
+  dropped=lambda config: TORCH_DROPPED,
   head=r"classifier\.1\.(weight|bias)",
   adjust=_as_torchvision,
   preprocessing=torchvision_images,
@@ -165,7 +151,7 @@ TIMM = Dialect(
     "conv_stem.weight" in shapes and "blocks.6.0.conv_pwl.weight" in shapes
   ),
   table=lambda config, shapes: _table(TIMM_NAMES, config),
-  dropped=_torch_dropped,
+  dropped=lambda config: TORCH_DROPPED,
   head=r"classifier\.(weight|bias)",
   preprocessing=timm_images,
 )
@@ -174,7 +160,7 @@ LUKEMELAS = Dialect(
   "lukemelas",
   fits=lambda shapes: "_conv_stem.weight" in shapes,
   table=lambda config, shapes: _table(LUKEMELAS_NAMES, config),
-  dropped=_torch_dropped,
+  dropped=lambda config: TORCH_DROPPED,
   head=r"_fc\.(weight|bias)",
   adjust=_as_tensorflow,
   preprocessing=lukemelas_images,
@@ -193,7 +179,7 @@ HF = Dialect(
   "hf",
   fits=lambda shapes: any(name.endswith(_HF_ANCHOR) for name in shapes),
   table=_hf_table,
-  dropped=_torch_dropped,
+  dropped=lambda config: TORCH_DROPPED,
   head=r"classifier\.(weight|bias)",
   adjust=_as_hf,
   preprocessing=google_images,

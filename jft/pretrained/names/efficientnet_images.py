@@ -3,7 +3,7 @@
 import types
 from typing import Protocol
 
-from jft.pretrained.preprocessing import Preprocessing
+from jft.pretrained.preprocessing import Preprocessing, centred
 from jft.typing import Mapping
 
 
@@ -47,7 +47,7 @@ def google_images(config: Config) -> Preprocessing:
   side = config.image_size
   crop = side / (side + 32)
   if config.in_channels != 3:
-    return _any_channels(config)
+    return centred(side, config.in_channels)
   if config.lite:
     mean, std = (127 / 255,) * 3, (128 / 255,) * 3
     return Preprocessing(side, mean, std, "bicubic", crop)
@@ -66,7 +66,7 @@ def lukemelas_images(config: Config) -> Preprocessing | None:
 def torchvision_images(config: Config) -> Preprocessing:
   """torchvision's `transforms()` of its weights."""
   if config.in_channels != 3:
-    return _any_channels(config)
+    return centred(config.image_size, config.in_channels)
   side = 288 if config.image_size == 260 else config.image_size
   resized = _TORCHVISION_RESIZE.get(config.image_size, side)
   resize = "bilinear" if side == 240 else "bicubic"
@@ -77,7 +77,7 @@ def timm_images(config: Config) -> Preprocessing | None:
   """timm's, where all its weights of a model agree; they often do not."""
   side = config.image_size
   if config.in_channels != 3:
-    return _any_channels(config)
+    return centred(side, config.in_channels)
   if config.lite and config.padding == "same":
     side = _TIMM_LITE_SIDES.get(side, side)
     half = (0.5,) * 3
@@ -88,8 +88,3 @@ def timm_images(config: Config) -> Preprocessing | None:
   if config.padding == "same" or side not in _TIMM_SIDES:
     return None  # with and without AdvProp, or of two recipes
   return Preprocessing(_TIMM_SIDES[side], resize="bicubic")
-
-
-def _any_channels(config: Config) -> Preprocessing:
-  half = (0.5,) * config.in_channels
-  return Preprocessing(config.image_size, half, half)

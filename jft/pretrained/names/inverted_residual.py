@@ -113,6 +113,15 @@ def timm_pieces(block: Block) -> Pieces:
   return Pieces(expand, depthwise, project, squeeze, excite)
 
 
+TIMM_NAMES = Naming(
+  ConvNorm("conv_stem", "bn1"),
+  ConvNorm("conv_head", "bn2"),
+  "classifier",
+  timm_pieces,
+)
+"""What timm calls every such network's parts."""
+
+
 def torchvision_pieces(at: str, block: Block, *, squeeze: bool) -> Pieces:
   """The names of a block that torchvision has as a Sequential called `at`."""
   place = iter(range(4))

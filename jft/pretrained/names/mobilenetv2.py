@@ -6,18 +6,17 @@ from typing import Any, Protocol
 from jft.pretrained.dialect import Dialect, Shapes
 from jft.pretrained.layouts import Entry
 from jft.pretrained.names.inverted_residual import (
+  TIMM_NAMES,
   Block,
   ConvNorm,
   Naming,
   Pieces,
   table,
-  timm_pieces,
   torchvision_pieces,
 )
 from jft.pretrained.names.keras import spelling
 from jft.pretrained.names.torch import TORCH_DROPPED
-from jft.pretrained.preprocessing import Preprocessing
-from jft.typing import Rules
+from jft.pretrained.preprocessing import Preprocessing, centred
 
 
 class Config(Protocol):
@@ -25,14 +24,6 @@ class Config(Protocol):
 
   @property
   def stage_sizes(self) -> tuple[int, ...]: ...
-
-
-TIMM_NAMES = Naming(
-  ConvNorm("conv_stem", "bn1"),
-  ConvNorm("conv_head", "bn2"),
-  "classifier",
-  timm_pieces,
-)
 
 
 def _torchvision_pieces(block: Block) -> Pieces:
@@ -89,11 +80,6 @@ def _table(naming: Naming, config: Config, **options: Any) -> dict[str, Entry]:
   return table(naming, config.stage_sizes, squeeze=False, **options)
 
 
-def _torch_dropped(config: Any) -> Rules:
-  del config
-  return TORCH_DROPPED
-
-
 def _as_keras(config: Any) -> Any:
   return dataclasses.replace(
     config, padding="same", norm_eps=1e-3, norm_momentum=0.999
@@ -111,8 +97,7 @@ def _as_hf(config: Any) -> Any:
 
 def _images(config: Any) -> Preprocessing:
   """Google's: from -1 to 1."""
-  half = (0.5,) * config.in_channels
-  return Preprocessing(config.image_size, half, half)
+  return centred(config.image_size, config.in_channels)
 
 
 def _torchvision_images(config: Any) -> Preprocessing:
@@ -132,7 +117,7 @@ TORCHVISION = Dialect(
   "torchvision",
   fits=lambda shapes: "features.1.conv.0.0.weight" in shapes,
   table=lambda config, shapes: _table(_torchvision_names(config), config),
-  dropped=_torch_dropped,
+  dropped=lambda config: TORCH_DROPPED,
   head=r"classifier\.1\.(weight|bias)",
   preprocessing=_torchvision_images,
 )
@@ -141,7 +126,7 @@ TIMM = Dialect(
   "timm",
   fits=lambda shapes: "blocks.6.0.conv_pwl.weight" in shapes,
   table=lambda config, shapes: _table(TIMM_NAMES, config),
-  dropped=_torch_dropped,
+  dropped=lambda config: TORCH_DROPPED,
   head=r"classifier\.(weight|bias)",
   preprocessing=_timm_images,
 )
@@ -159,7 +144,7 @@ HF = Dialect(
   "hf",
   fits=lambda shapes: any(name.endswith(_HF_ANCHOR) for name in shapes),
   table=_hf_table,
-  dropped=_torch_dropped,
+  dropped=lambda config: TORCH_DROPPED,
   head=r"classifier\.(weight|bias)",
   adjust=_as_hf,
   preprocessing=_images,
