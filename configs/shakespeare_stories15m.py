@@ -23,8 +23,8 @@ def get_config():
   c.data.validation = "text:$JFT_DATA/tinyshakespeare/input.txt[90%:95%]"
   c.data.test = "text:$JFT_DATA/tinyshakespeare/input.txt[95%:]"
   c.data.max_length = 256
-  c.optim.lr = 1e-3
-  c.optim.warmup_steps = 20
+  c.optim.lr = 3e-4
+  c.optim.warmup_steps = 30
   c.optim.weight_decay = 0.1
   c.optim.clip_norm = 1.0
   c.train.epochs = 2.0
