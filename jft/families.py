@@ -16,6 +16,7 @@ from jft.models import (
   distilbert,
   efficientnet,
   efficientnet_hf,
+  gemma,
   gpt2,
   llama,
   llama_config,
@@ -33,6 +34,7 @@ from jft.pretrained.names import convnext as convnext_names
 from jft.pretrained.names import densenet as densenet_names
 from jft.pretrained.names import distilbert as distilbert_names
 from jft.pretrained.names import efficientnet as efficientnet_names
+from jft.pretrained.names import gemma as gemma_names
 from jft.pretrained.names import gpt2 as gpt2_names
 from jft.pretrained.names import llama as llama_names
 from jft.pretrained.names import mobilenetv2 as mobilenetv2_names
@@ -197,6 +199,18 @@ GPT2 = Family(
   model_types=("gpt2",),
 )
 
+GEMMA = Family(
+  "gemma",
+  "text",
+  gemma.PRESETS,
+  gemma.module,
+  gemma_names.DIALECTS,
+  words="params/embeddings/word/embedding",
+  scores="params/head/kernel",
+  from_hf=gemma.GemmaConfig.from_hf,
+  model_types=gemma.MODEL_TYPES,
+)
+
 VIT = Family(
   "vit",
   "image",
@@ -229,6 +243,7 @@ _ALL = (
   DISTILBERT,
   LLAMA,
   GPT2,
+  GEMMA,
 )
 
 FAMILIES: Mapping[str, Family] = types.MappingProxyType(

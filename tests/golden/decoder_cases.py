@@ -92,6 +92,31 @@ CASES = types.MappingProxyType(
       "Qwen3ForSequenceClassification",
       {**_TINY, "num_labels": 5},
     ),
+    "gemma2": (
+      "gemma",
+      "Gemma2ForCausalLM",
+      {
+        **_TINY,
+        "sliding_window": 3,
+        "query_pre_attn_scalar": 7,
+        "attn_logit_softcapping": 1.5,
+        "final_logit_softcapping": 2.0,
+      },
+    ),
+    "gemma3": (
+      "gemma",
+      "Gemma3ForCausalLM",
+      {
+        **_TINY,
+        "num_hidden_layers": 3,
+        "sliding_window": 3,
+        "sliding_window_pattern": 2,
+        "query_pre_attn_scalar": 7,
+        "rope_theta": 3000.0,
+        "rope_local_base_freq": 50.0,
+        "rope_scaling": {"rope_type": "linear", "factor": 2.0},
+      },
+    ),
     "gpt2": ("gpt2", "GPT2LMHeadModel", _GPT2),
     "gpt2_untied": (
       "gpt2",
@@ -120,6 +145,8 @@ MODEL_TYPES = types.MappingProxyType(
     "Qwen2": "qwen2",
     "Qwen3": "qwen3",
     "GPT2": "gpt2",
+    "Gemma2": "gemma2",
+    "Gemma3": "gemma3_text",
   }
 )
 """{transformers' title: model_type}."""
@@ -213,6 +240,20 @@ _SMOL = {**_EPS5, **_TIED}
 _LLAMA32 = {**_SMOL, "rope_theta": 500000.0, "rope_scaling": _rope3(32.0)}
 _QWEN = {"rope_theta": 1000000.0, "tie_word_embeddings": True}
 _QWEN_7B = {"rope_theta": 1000000.0, "tie_word_embeddings": False}
+
+_GEMMA_2 = {
+  "query_pre_attn_scalar": 256,
+  "attn_logit_softcapping": 50.0,
+  "final_logit_softcapping": 30.0,
+  "sliding_window": 4096,
+}
+_GEMMA_3 = {
+  "query_pre_attn_scalar": 256,
+  "sliding_window": 512,
+  "sliding_window_pattern": 6,
+  "rope_theta": 1000000.0,
+  "rope_local_base_freq": 10000.0,
+}
 
 # As the config.json of each model on its publisher's page has it.
 PRESETS = types.MappingProxyType(
@@ -319,6 +360,22 @@ PRESETS = types.MappingProxyType(
     "qwen3_8b": (
       "Qwen3",
       _config((151936, 4096, 36, 32, 8, 128, 12288, 40960), **_QWEN_7B),
+    ),
+    "gemma_2_2b": (
+      "Gemma2",
+      _config((256000, 2304, 26, 8, 4, 256, 9216, 8192), **_GEMMA_2),
+    ),
+    "gemma_2_9b": (
+      "Gemma2",
+      _config((256000, 3584, 42, 16, 8, 256, 14336, 8192), **_GEMMA_2),
+    ),
+    "gemma_3_270m": (
+      "Gemma3",
+      _config((262144, 640, 18, 4, 1, 256, 2048, 32768), **_GEMMA_3),
+    ),
+    "gemma_3_1b": (
+      "Gemma3",
+      _config((262144, 1152, 26, 4, 1, 256, 6912, 32768), **_GEMMA_3),
     ),
     "distilgpt2": ("GPT2", _gpt2(768, 6, 12)),
     "gpt2": ("GPT2", _gpt2(768, 12, 12)),
