@@ -94,7 +94,7 @@ def test_a_window_makes_a_mistral_and_linear_scaling_is_kept(tmp_path):
 
 
 # At head_dim 64, theta 5e5, factor 32, as in Llama 3.2 1B: the frequencies
-# without scaling over those of transformers 5.23, ROPE_INIT_FUNCTIONS["llama3"].
+# without scaling over those of transformers 5.23 (_compute_llama3_parameters).
 FACTORS = [1.0] * 15 + [1.6513, 3.2923, 9.6667] + [32.0] * 14
 
 
