@@ -16,6 +16,8 @@ from jft.models import (
   distilbert,
   efficientnet,
   efficientnet_hf,
+  gemma,
+  gpt2,
   llama,
   llama_config,
   mobilenetv2,
@@ -32,6 +34,8 @@ from jft.pretrained.names import convnext as convnext_names
 from jft.pretrained.names import densenet as densenet_names
 from jft.pretrained.names import distilbert as distilbert_names
 from jft.pretrained.names import efficientnet as efficientnet_names
+from jft.pretrained.names import gemma as gemma_names
+from jft.pretrained.names import gpt2 as gpt2_names
 from jft.pretrained.names import llama as llama_names
 from jft.pretrained.names import mobilenetv2 as mobilenetv2_names
 from jft.pretrained.names import resnet as resnet_names
@@ -183,6 +187,30 @@ LLAMA = Family(
   model_types=llama_config.MODEL_TYPES,
 )
 
+GPT2 = Family(
+  "gpt2",
+  "text",
+  gpt2.PRESETS,
+  gpt2.module,
+  gpt2_names.DIALECTS,
+  words="params/embeddings/word/embedding",
+  scores="params/head/kernel",
+  from_hf=gpt2.Gpt2Config.from_hf,
+  model_types=("gpt2",),
+)
+
+GEMMA = Family(
+  "gemma",
+  "text",
+  gemma.PRESETS,
+  gemma.module,
+  gemma_names.DIALECTS,
+  words="params/embeddings/word/embedding",
+  scores="params/head/kernel",
+  from_hf=gemma.GemmaConfig.from_hf,
+  model_types=gemma.MODEL_TYPES,
+)
+
 VIT = Family(
   "vit",
   "image",
@@ -214,6 +242,8 @@ _ALL = (
   ROBERTA,
   DISTILBERT,
   LLAMA,
+  GPT2,
+  GEMMA,
 )
 
 FAMILIES: Mapping[str, Family] = types.MappingProxyType(

@@ -65,6 +65,17 @@ class Tokenizer:
       for encoding in self.encoder.encode_batch(given)
     ]
 
+  def encode_whole(
+    self, texts: Sequence[str], *, special: bool
+  ) -> list[tokenizers.Encoding]:
+    """Encodes texts of any length, without cutting them.
+
+    Args:
+      texts: to encode.
+      special: add the tokens that the tokenizer puts around a text.
+    """
+    return self._uncut().encode_batch(list(texts), add_special_tokens=special)
+
   def decode(self, ids: Sequence[int] | np.ndarray) -> str:
     """Returns the text of token ids [n], without special tokens."""
     return self.encoder.decode([int(i) for i in ids])
@@ -96,15 +107,18 @@ class Tokenizer:
     self, sentences: Sequence[Sequence[str]]
   ) -> list[np.ndarray]:
     """Returns how many tokens each word of each sentence has."""
-    whole = tokenizers.Tokenizer.from_str(self.encoder.to_str())
-    whole.no_truncation()
-    encoded = _encode_words(whole, sentences)
+    encoded = _encode_words(self._uncut(), sentences)
     return [
       np.bincount(
         [i for i in encoding.word_ids if i is not None], minlength=len(words)
       )
       for encoding, words in zip(encoded, sentences, strict=True)
     ]
+
+  def _uncut(self) -> tokenizers.Tokenizer:
+    whole = tokenizers.Tokenizer.from_str(self.encoder.to_str())
+    whole.no_truncation()
+    return whole
 
   def _shortened(self, text: str) -> str:
     """Returns as much of a text as its ids in a pair can depend on.
