@@ -46,7 +46,8 @@ def test_export_gives_the_files_own_tensors_back(name):
   back = export.to_source(tree.flatten(net.variables), table)
   assert back.keys() == source.keys()
   for key, value in back.items():
-    np.testing.assert_array_equal(value, source[key])
+    # Gemma's norms: one less, and one more again.
+    np.testing.assert_allclose(value, source[key], rtol=0, atol=2e-7)
 
 
 def test_the_file_has_its_tokenizer():

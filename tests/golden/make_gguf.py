@@ -51,16 +51,45 @@ NAMES = {
   "input_layernorm": "attn_norm",
   "post_attention_layernorm": "ffn_norm",
 }
+GEMMA = NAMES | {
+  "post_attention_layernorm": "post_attention_norm",
+  "pre_feedforward_layernorm": "ffn_norm",
+  "post_feedforward_layernorm": "post_ffw_norm",
+}
+GPT2 = {
+  "transformer.wte": "token_embd",
+  "transformer.wpe": "position_embd",
+  "transformer.ln_f": "output_norm",
+  "transformer.h": "blk",
+  "attn.c_attn": "attn_qkv",
+  "attn.c_proj": "attn_output",
+  "ln_1": "attn_norm",
+  "ln_2": "ffn_norm",
+  "mlp.c_fc": "ffn_up",
+  "mlp.c_proj": "ffn_down",
+}
+# What transformers does not take out of a file.
+NOT_READ = {
+  "qwen3": {"head_dim": 32},
+  "gemma2": {"query_pre_attn_scalar": 32},
+  "gpt2": {"n_positions": 64, "n_inner": 64},
+}
 # Architecture, what differs, and the type of its matrices.
 CASES = {
   "llama": ("llama", {"tie_word_embeddings": False}, "Q8_0"),
   "qwen2": ("qwen2", {"tie_word_embeddings": True}, "Q4_1"),
   "qwen3": ("qwen3", {"tie_word_embeddings": True, "head_dim": 32}, "F16"),
+  "gemma2": (
+    "gemma2",
+    {"tie_word_embeddings": True, "head_dim": 32, "query_pre_attn_scalar": 32},
+    "Q8_0",
+  ),
+  "gpt2": ("gpt2", {"tie_word_embeddings": True}, "Q8_0"),
 }
 
 
-def name_of(theirs):
-  for old, new in NAMES.items():
+def name_of(arch, theirs):
+  for old, new in {"gemma2": GEMMA, "gpt2": GPT2}.get(arch, NAMES).items():
     theirs = theirs.replace(old, new)
   return theirs
 
@@ -88,12 +117,15 @@ def write(path, arch, config, state, kind):
   writer.add_block_count(config.num_hidden_layers)
   writer.add_context_length(config.max_position_embeddings)
   writer.add_embedding_length(config.hidden_size)
-  writer.add_feed_forward_length(config.intermediate_size)
+  writer.add_feed_forward_length(SIZES["intermediate_size"])
   writer.add_head_count(config.num_attention_heads)
-  writer.add_head_count_kv(config.num_key_value_heads)
-  writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-  writer.add_rope_freq_base(10_000.0)
-  if arch == "qwen3":
+  if arch == "gpt2":
+    writer.add_layer_norm_eps(config.layer_norm_epsilon)
+  else:
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_rope_freq_base(10_000.0)
+  if arch in ("qwen3", "gemma2"):
     writer.add_key_length(config.head_dim)
     writer.add_value_length(config.head_dim)
   tokenizer(writer)
@@ -106,9 +138,13 @@ def write(path, arch, config, state, kind):
         config.num_attention_heads if is_query else config.num_key_value_heads
       )
       array = permuted(array, heads)
+    if arch == "gemma2" and name.endswith("norm.weight"):
+      array = array + 1
+    if arch == "gpt2" and ".c_" in name:
+      array = np.ascontiguousarray(array.T)
     packed = gguf.quants.quantize(array, quantised) if array.ndim > 1 else array
     raw = quantised if array.ndim > 1 and kind != "F16" else None
-    writer.add_tensor(name_of(name), packed, raw_dtype=raw)
+    writer.add_tensor(name_of(arch, name), packed, raw_dtype=raw)
   writer.write_header_to_file()
   writer.write_kv_data_to_file()
   writer.write_tensors_to_file()
@@ -119,7 +155,8 @@ def main():
   FOLDER.mkdir(exist_ok=True)
   found = {}
   for name, (arch, options, kind) in CASES.items():
-    config = transformers.AutoConfig.for_model(arch, **SIZES | options)
+    sizes = SIZES | ({"n_inner": 64} if arch == "gpt2" else {})
+    config = transformers.AutoConfig.for_model(arch, **sizes | options)
     model = transformers.AutoModelForCausalLM.from_config(config)
     state = {
       key: torch.from_numpy(weights.draw(key, tuple(value.shape), 0))
@@ -131,7 +168,7 @@ def main():
       FOLDER,
       gguf_file=f"{name}.gguf",
       dtype=torch.float32,
-      **({"head_dim": 32} if arch == "qwen3" else {}),
+      **NOT_READ.get(arch, {}),
     )
     with torch.no_grad():
       logits = read(torch.tensor(IDS)).logits[0].numpy().astype(np.float64)
