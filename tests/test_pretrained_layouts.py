@@ -40,3 +40,15 @@ def test_another_rank_is_refused_by_name():
 def test_an_unknown_layout_is_refused():
   with pytest.raises(UserError, match="Did you mean 'dense'"):
     layouts.to_source(Entry("x", "dens"), np.zeros((4, 3)))
+
+
+def test_rotary_rows_go_from_pairs_to_halves_and_back():
+  entry = Entry("wq", "dense", rotary=2)
+  rows = np.arange(8)[:, None] * np.ones((1, 3))  # two heads of four rows
+  made = layouts.to_jft(entry, rows)
+  assert made[0].tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
+  np.testing.assert_array_equal(layouts.to_source(entry, made), rows)
+  bias = layouts.to_jft(Entry("bq", rotary=1), np.arange(6))
+  assert bias.tolist() == [0, 2, 4, 1, 3, 5]
+  with pytest.raises(UserError, match=r"wq: the rows of shape \(6, 3\)"):
+    layouts.to_jft(entry, rows[:6])

@@ -9,8 +9,11 @@ import numpy as np
 from chaos.reader import Reader, saving
 from chaos.weights import read_all
 from flax import serialization
+from test_pretrained_formats_llama2c import version0, version1, version2
 
+from jft import families
 from jft.errors import UserError
+from jft.pretrained import hub
 from jft.pretrained.formats import sstable, tensor_bundle
 
 FORMATS = pathlib.Path(__file__).parent.parent / "golden" / "formats"
@@ -116,7 +119,40 @@ def keras_configs() -> list[bytes]:
     return [archive.read("config.json")]
 
 
+GGUF = (
+  *(bytes([kind, 0, 0, 0]) for kind in range(14)),
+  *(b"\x09\0\0\0\x08\0\0\0" + b"\xff" * 8, b"GGUF\x03\0\0\0", b"\xff" * 8),
+)
+
+
+def gguf_files() -> list[bytes]:
+  names = ("llama.gguf", "qwen2.gguf")
+  return [(FORMATS.parent / "gguf" / name).read_bytes() for name in names]
+
+
+def settings_and_tensors(path: pathlib.Path) -> None:
+  """All that a load asks of a file that says what it is."""
+  found = hub.locate(path)
+  if found.config:
+    families.recognise(found.config)
+  read_all(path)
+
+
 READERS = (
+  Reader(
+    "GGUF",
+    gguf_files,
+    saving("x.gguf", settings_and_tensors),
+    "bytes",
+    GGUF,
+    4000,
+  ),
+  Reader(
+    "llama2.c",
+    lambda: [version0(), version0(False), version1(), version2(False)],
+    saving("x.bin", settings_and_tensors),
+    inputs=4000,
+  ),
   Reader("npz", npz_files, saving("x.npz", read_all), inputs=5000),
   Reader("npz: npy", npy_files, npy_in_zip, "bytes", NPY, 5000),
   Reader(

@@ -13,12 +13,12 @@ import zlib
 
 import numpy as np
 import pytest
-from chaos import datasets, formats, runs, watch, weights
+from chaos import datasets, formats, runs, vocabularies, watch, weights
 
 from jft.errors import UserError
 
 READERS = (*weights.READERS, *formats.READERS, *datasets.READERS)
-READERS += runs.READERS
+READERS += (*runs.READERS, *vocabularies.READERS)
 SHORT = 150
 MOST_SHOWN = 5
 

@@ -56,12 +56,12 @@ def _id(
     if (found := made.encoder.token_to_id(token)) is not None:
       return found
   # The model's own settings have numbers; of several ends the first.
-  found = read(folder / "generation_config.json").get(f"{kind}_token_id")
-  found = found[0] if isinstance(found, list) and found else found
-  known = (
-    type(found) is int and made.encoder.id_to_token(abs(found)) is not None
-  )
-  return found if known and found >= 0 else None
+  number = read(folder / "generation_config.json").get(f"{kind}_token_id")
+  if isinstance(number, list) and number:
+    number = number[0]
+  if type(number) is not int or not 0 <= number < 2**31:
+    return None
+  return None if made.encoder.id_to_token(number) is None else number
 
 
 def _tokens(

@@ -15,7 +15,7 @@ from tokenizers import AddedToken
 
 from jft import gguf_header
 from jft.data.encoders import byte_bpe, piece_bpe
-from jft.data.encoders.made import Made, add_ends
+from jft.data.encoders.made import Made, add_ends, id_of
 from jft.data.encoders.piece_bpe import Kind, Piece
 from jft.errors import UserError, did_you_mean
 
@@ -65,9 +65,14 @@ def read(file: Path) -> Made:
     bos if facts.get("ggml.add_bos_token", begins) else None,
     eos if facts.get("ggml.add_eos_token", False) else None,
   )
-  ids = (encoder.token_to_id(t) if t else None for t in (bos, eos, pad))
   template = facts.get("chat_template")
-  return Made(encoder, *ids, template if isinstance(template, str) else None)
+  return Made(
+    encoder,
+    id_of(encoder, bos),
+    id_of(encoder, eos),
+    id_of(encoder, pad),
+    template if isinstance(template, str) else None,
+  )
 
 
 def _facts(metadata: Mapping[str, Any]) -> dict[str, Any]:

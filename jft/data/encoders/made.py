@@ -23,6 +23,11 @@ class Made:
   chat_template: str | None = None
 
 
+def id_of(encoder: tokenizers.Tokenizer, token: str | None) -> int | None:
+  """Returns a token's id, None for no token or one that is not there."""
+  return None if token is None else encoder.token_to_id(token)
+
+
 def add_ends(
   encoder: tokenizers.Tokenizer,
   bos: str | None,

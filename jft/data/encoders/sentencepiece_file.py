@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jft.data.encoders import piece_bpe
-from jft.data.encoders.made import Made, add_ends
+from jft.data.encoders.made import Made, add_ends, id_of
 from jft.data.encoders.piece_bpe import Kind, Piece
 from jft.errors import UserError
 
@@ -63,8 +63,7 @@ def read(file: Path, config: Mapping[str, Any]) -> Made:
     bos if config.get("add_bos_token", True) else None,
     eos if config.get("add_eos_token", False) else None,
   )
-  ids = (encoder.token_to_id(token) if token else None for token in (bos, eos))
-  return Made(encoder, *ids)
+  return Made(encoder, id_of(encoder, bos), id_of(encoder, eos))
 
 
 def _piece(message: Mapping[int, Any]) -> Piece:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from jft.pretrained.layouts import Entry
-from jft.pretrained.names import decoder, llama
+from jft.pretrained.names import decoder, decoder_gguf, llama
 from jft.pretrained.names.llama import ANCHOR, Config
 
 _NORMS = {
@@ -36,4 +36,4 @@ def table(config: Config, names: Iterable[str] = ()) -> dict[str, Entry]:
 
 HF = dataclasses.replace(llama.HF, table=table)
 
-DIALECTS = (HF,)
+DIALECTS = (HF, decoder_gguf.GGUF)

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from jft.pretrained.dialect import Dialect, Shapes
 from jft.pretrained.layouts import Entry, Part, View
-from jft.pretrained.names import decoder
+from jft.pretrained.names import decoder, decoder_gguf
 from jft.typing import Rules
 
 ANCHOR = "wte.weight"
@@ -113,7 +113,7 @@ OPENAI = Dialect(
   head=decoder.HEAD,
 )
 
-DIALECTS = (HF, OPENAI)
+DIALECTS = (HF, OPENAI, decoder_gguf.GGUF)
 
 
 def _body(config: Config, how: _Spelling, suffix: str) -> dict[str, Entry]:
