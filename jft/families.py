@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import types
 
+from jft import cards
 from jft.errors import UserError, did_you_mean
 from jft.models import (
   bert,
@@ -17,12 +18,17 @@ from jft.models import (
   efficientnet,
   efficientnet_hf,
   mobilenetv2,
+  mobilenetv2_hf,
   resnet,
+  resnet_config,
   roberta,
+  text_config,
   vgg,
   vit,
   vit_hf,
+  vit_to_hf,
 )
+from jft.pretrained import timm_config
 from jft.pretrained.dialect import Dialect, Shapes
 from jft.pretrained.layouts import Entry
 from jft.pretrained.names import bert as bert_names
@@ -54,6 +60,8 @@ class Family:
     positions: config -> (regex, fn(array, shape) -> array) of the leaves whose
       shape follows from the image's size, if any.
     from_hf: a `config.json` of transformers -> config; its `model_types`.
+    to_hf: (config, whether there is a head, the source's model type or "") ->
+      such a file's settings, so that `from_hf` gives the config back.
   """
 
   name: str
@@ -66,6 +74,7 @@ class Family:
   positions: Callable[[Any], Rules] = lambda config: ()
   from_hf: Callable[[Mapping[str, Any]], Any] | None = None
   model_types: tuple[str, ...] = ()
+  to_hf: Callable[[Any, bool, str], dict[str, Any]] | None = None
 
 
 RESNET = Family(
@@ -76,6 +85,7 @@ RESNET = Family(
   resnet_names.DIALECTS,
   stem="params/stem(_0)?/conv/kernel",
   from_hf=resnet.Config.from_hf,
+  to_hf=resnet_config.to_hf,
   model_types=("resnet",),
 )
 
@@ -105,6 +115,7 @@ CONVNEXT = Family(
   convnext_names.DIALECTS,
   stem="params/stem/conv/kernel",
   from_hf=convnext_config.from_hf,
+  to_hf=convnext_config.to_hf,
   model_types=("convnext",),
 )
 
@@ -115,7 +126,8 @@ MOBILENETV2 = Family(
   mobilenetv2.module,
   mobilenetv2_names.DIALECTS,
   stem="params/stem/conv/kernel",
-  from_hf=mobilenetv2.from_hf,
+  from_hf=mobilenetv2_hf.from_hf,
+  to_hf=mobilenetv2_hf.to_hf,
   model_types=("mobilenet_v2",),
 )
 
@@ -127,6 +139,7 @@ EFFICIENTNET = Family(
   efficientnet_names.DIALECTS,
   stem="params/stem/conv/kernel",
   from_hf=efficientnet_hf.from_hf,
+  to_hf=efficientnet_hf.to_hf,
   model_types=("efficientnet",),
 )
 
@@ -141,6 +154,7 @@ BERT = Family(
   bert_names.DIALECTS,
   words=_WORDS,
   from_hf=bert.BertConfig.from_hf,
+  to_hf=text_config.to_hf,
   model_types=("bert",),
 )
 
@@ -152,6 +166,7 @@ ROBERTA = Family(
   roberta_names.DIALECTS,
   words=_WORDS,
   from_hf=roberta.RobertaConfig.from_hf,
+  to_hf=text_config.to_hf,
   model_types=("roberta", "xlm-roberta", "camembert"),
 )
 
@@ -163,6 +178,7 @@ DISTILBERT = Family(
   distilbert_names.DIALECTS,
   words=_WORDS,
   from_hf=distilbert.DistilBertConfig.from_hf,
+  to_hf=text_config.to_hf,
   model_types=("distilbert",),
 )
 
@@ -173,6 +189,7 @@ VIT = Family(
   vit.module,
   vit_names.DIALECTS,
   from_hf=vit_hf.from_hf,
+  to_hf=vit_to_hf.to_hf,
   model_types=vit_hf.MODEL_TYPES,
   stem="params/embeddings/patch/kernel",
   positions=lambda config: (
@@ -207,16 +224,20 @@ def recognise(found: Mapping[str, Any]) -> tuple[Family, Any] | None:
   """Returns the family and config that a source's own config.json names.
 
   Args:
-    found: of jft (`family`, `preset`), of timm (`architecture`) or of
-      transformers (`model_type`).
+    found: of jft (`family`, and `preset` or `config`), of timm
+      (`architecture`) or of transformers (`model_type`).
 
   Raises:
     UserError: if the config asks for something that jft's family is not.
   """
   if "family" in found:
+    family = FAMILIES.get(str(found["family"]))
+    if "config" in found and family is not None:
+      return family, cards.config_of(family.name, family.presets, found)
     return preset(str(found.get("preset", "")))
   if "architecture" in found:
-    return preset(str(found["architecture"]))
+    family, config = preset(str(found["architecture"]))
+    return family, timm_config.configured(config, found)
   for family in FAMILIES.values():
     if family.from_hf and found.get("model_type") in family.model_types:
       return family, family.from_hf(found)
