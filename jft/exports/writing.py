@@ -71,9 +71,8 @@ def write(
 ) -> Exported:
   """Writes a subject; see `export`."""
   path = pathlib.Path(path)
-  target = _target(to)
-  _check_place(path, overwrite)
-  plan = target.plan(subject)
+  check_request(to, path, overwrite)
+  plan = TARGETS[to].plan(subject)
   try:
     with atomic.new_folder(path, replace=overwrite) as partial:
       plan.write(partial)
@@ -90,15 +89,16 @@ def write(
   return Exported(path, to, files, compared, plan.notes, opens)
 
 
-def _target(to: str) -> Target:
+def check_request(to: str, path: pathlib.Path, overwrite: bool) -> None:
+  """Checks what can be checked before anything is loaded.
+
+  Raises:
+    UserError: for an unknown target, or a folder that is there.
+  """
   if to not in TARGETS:
     raise UserError(
       f"to={to!r} is none of {', '.join(TARGETS)}.{did_you_mean(to, TARGETS)}"
     )
-  return TARGETS[to]
-
-
-def _check_place(path: pathlib.Path, overwrite: bool) -> None:
   if path.is_dir() and not any(path.iterdir()):
     return
   if not path.exists() and not path.is_symlink():
