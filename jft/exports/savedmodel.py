@@ -47,8 +47,8 @@ def plan(subject: Subject) -> Plan:
 
 def _extra() -> None:
   try:
+    import orbax.export  # noqa: F401  # pyright: ignore
     import tensorflow  # noqa: F401
-    import orbax.export as _  # pyright: ignore[reportMissingImports]
   except ImportError as error:
     raise UserError(
       f"--to=savedmodel needs the package {error.name}: pip install"

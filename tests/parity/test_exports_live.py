@@ -1,17 +1,13 @@
 """Exports, opened by the libraries that they are for."""
 
-import contextlib
-import io
 import json
 import os
-import pathlib
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import exported
 import numpy as np
 import pytest
-import tiny
 
 import jft
 from jft import predictions
@@ -58,7 +54,10 @@ def nothing_missing(model_class, folder):
     ("convnext_atto", {}),
     ("mobilenetv2_035", {"padding": "same", "norm_eps": 1e-3}),
     ("tf_efficientnet_b0", {}),
-    ("vit_tiny_patch16_224", {"depth": 2, "mean": (0.5,) * 3, "std": (0.5,) * 3}),
+    (
+      "vit_tiny_patch16_224",
+      {"depth": 2, "mean": (0.5,) * 3, "std": (0.5,) * 3},
+    ),
     ("deit_tiny_distilled_patch16_224", {"depth": 2}),
     (
       "vit_small_patch14_dinov2",
@@ -179,35 +178,16 @@ def test_images_in_keras(arch, tmp_path):
   assert apart(got, exported.logits(net, x)) < CLOSE
 
 
-def trained(tmp_path, *more):
-  """Trains the tiny BERT on words for a few steps; returns its workdir."""
-  (tmp_path / "bert").mkdir()
-  tiny.write_bert(tmp_path / "bert")
-  rows = [
-    f"{word} film {i},{word}" for word in ("bad", "good") for i in range(9)
-  ]
-  (tmp_path / "train.csv").write_text("\n".join(["text,label", *rows]))
-  overrides = tiny.overrides(
-    tmp_path / "bert",
-    f"data.train=csv:{tmp_path}/train.csv",
-    f"data.validation=csv:{tmp_path}/train.csv",
-    *("data.train_examples=0", "data.test_fraction=0", "data.max_length=7"),
-    *("tune.preset=full", "tune.blocks=0", "train.steps=4"),
-    *("eval.every_steps=2", "train.preflight=warn", *more),
-  )
-  workdir = tmp_path / "run"
-  argv = ["train", "--config=default", f"--workdir={workdir}", "--json"]
-  argv += [f"--config.{text}" for text in overrides]
-  with contextlib.redirect_stdout(io.StringIO()):
-    assert main(argv) == 0
-  return workdir
-
-
-TEXTS = ("good film", "BAD bad film", "film", "good bad good bad film film film")
+TEXTS = (
+  "good film",
+  "BAD bad film",
+  "film",
+  "good bad good bad film film film",
+)
 
 
 def test_a_fine_tuned_bert_predicts_the_same_from_raw_text(tmp_path):
-  workdir = trained(tmp_path)
+  workdir = exported.train_bert(tmp_path)
   out = tmp_path / "hf"
   assert main(["export", str(workdir), "--to=hf", f"--out={out}"]) == 0
   tokenizer = transformers.AutoTokenizer.from_pretrained(str(out))
