@@ -7,15 +7,13 @@ import numpy as np
 
 from jft import cards, families, tree
 from jft.errors import UserError
-from jft.exports import architectures, places
+from jft.exports import architectures, places, unused
 from jft.exports.places import TITLES
 from jft.exports.subject import Subject
 from jft.families import Family
 from jft.pretrained import export, timm_config
-from jft.pretrained.dialect import Dialect
 from jft.typing import Any, Mapping
 
-CARD_LABELS = "label_names"
 # What a source's config.json says of the model that it was, not of this one.
 _STALE = (
   "_name_or_path",
@@ -76,12 +74,21 @@ def of_hf(subject: Subject, project: str = "hf") -> Layout:
     UserError: for what transformers has no place for.
   """
   family, config = _family(subject, project), subject.spec.config
-  dialect, arrays = _arrays(subject, family, project)
   if family.to_hf is None or family.from_hf is None:
-    raise UserError(f"{TITLES[project]} has no config of {family.name}.")
+    raise UserError(
+      f"{TITLES[project]} has no layout of {family.name} that jft writes."
+      " --to=safetensors takes any network."
+    )
   headed = subject.spec.head is not None
   kept = subject.source_config.get("model_type")
   made = family.to_hf(config, headed, kept or "")
+  kind = made["model_type"]
+  arrays = _arrays(
+    subject,
+    family,
+    project,
+    unused.prefix_hint(kind, "/" if project == "flax" else "."),
+  )
   if kept == made["model_type"]:
     made = _without_stale(subject.source_config) | made
   written = family.from_hf(made)
@@ -96,7 +103,7 @@ def of_hf(subject: Subject, project: str = "hf") -> Layout:
       + ". --to=safetensors keeps jft's own structure."
     )
   return Layout(
-    _counted(arrays, dialect),
+    arrays if project == "flax" else unused.added(arrays, config, kind),
     made | _labels(subject) | {"dtype": _dtype(arrays)},
     made["architectures"][0],
     _notes(places.unsaid(config, written), project),
@@ -106,8 +113,9 @@ def of_hf(subject: Subject, project: str = "hf") -> Layout:
 def of_timm(subject: Subject) -> Layout:
   """Returns timm's layout, as `create_model("local-dir:...")` opens it."""
   family = _family(subject, "timm")
-  dialect, arrays = _arrays(subject, family, "timm")
   config = subject.spec.config
+  arrays = _arrays(subject, family, "timm")
+  dialect = places.dialect_of(family, "timm", config, list(_flat(subject)))
   names = {p: p for p in family.presets if p not in architectures.NOT_TIMM}
   free = [f for f in timm_config.ARGUMENTS.values() if hasattr(config, f)]
   name, theirs = places.preset_of(family, "timm", dialect, config, names, free)
@@ -127,7 +135,7 @@ def of_timm(subject: Subject) -> Layout:
   images = timm_config.write(subject.preprocessing, config.in_channels)
   made["pretrained_cfg"] = {**images, "num_classes": count}
   notes = _notes(places.unsaid(config, theirs), "timm")
-  return Layout(_counted(arrays, dialect), made, name, notes)
+  return Layout(unused.added(arrays, config), made, name, notes)
 
 
 def of_torchvision(subject: Subject) -> Layout:
@@ -163,11 +171,11 @@ def _of_presets(
       f"{TITLES[project]}' models have a classifier, this network has none."
       " --to=safetensors keeps it as it is."
     )
-  dialect, arrays = _arrays(subject, family, project)
-  name, theirs = places.preset_of(
-    family, project, dialect, subject.spec.config, names, free
-  )
-  return Layout(_counted(arrays, dialect), card_of(subject), name), theirs
+  config = subject.spec.config
+  arrays = _arrays(subject, family, project)
+  dialect = places.dialect_of(family, project, config, list(_flat(subject)))
+  name, theirs = places.preset_of(family, project, dialect, config, names, free)
+  return Layout(unused.added(arrays, config), card_of(subject), name), theirs
 
 
 def _family(subject: Subject, project: str) -> Family:
@@ -182,12 +190,15 @@ def _family(subject: Subject, project: str) -> Family:
 
 
 def _arrays(
-  subject: Subject, family: Family, project: str
-) -> tuple[Dialect, dict[str, np.ndarray]]:
+  subject: Subject,
+  family: Family,
+  project: str,
+  hint: Mapping[str, tuple[int, ...]] = types.MappingProxyType({}),
+) -> dict[str, np.ndarray]:
   flat, config = _flat(subject), subject.spec.config
   places.check_head(family, config, subject.spec.head)
   dialect = places.dialect_of(family, project, config, list(flat))
-  return dialect, export.to_source(flat, dialect.table(config, {}))
+  return export.to_source(flat, dialect.table(config, hint))
 
 
 def _flat(subject: Subject) -> dict[str, np.ndarray]:
@@ -231,32 +242,8 @@ def _dtype(arrays: Mapping[str, np.ndarray]) -> str:
   return kinds.pop() if len(kinds) == 1 else "float32"
 
 
-def _counted(
-  arrays: dict[str, np.ndarray], dialect: Dialect
-) -> dict[str, np.ndarray]:
-  """Adds what PyTorch's BatchNorm counts, so that no name is missing."""
-  end = ".running_mean"
-  counters = {
-    name.removesuffix(end) + ".num_batches_tracked": np.zeros((), np.int64)
-    for name in arrays
-    if name.endswith(end)
-  }
-  return arrays | counters
-
-
 def _notes(unsaid: Mapping[str, Any], project: str) -> tuple[str, ...]:
   if not unsaid:
     return ()
   listed = ", ".join(f"{name}={value!r}" for name, value in unsaid.items())
   return (f"of the training, {TITLES[project]} keeps no {listed}",)
-
-
-MAKERS = types.MappingProxyType(
-  {
-    "hf": of_hf,
-    "timm": of_timm,
-    "torchvision": of_torchvision,
-    "keras": of_keras,
-  }
-)
-"""{target: subject -> its layout}."""

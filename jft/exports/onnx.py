@@ -29,7 +29,12 @@ def plan(subject: Subject) -> Plan:
   _extra()
   signature.check_size(subject, "an ONNX file", _MOST)
   made = signature.of(subject)
+  # The converter knows no positions of a length that is left open.
+  inputs = signature.padded(made) if made.most else dict(made.samples)
   model = _converted(made)
+  notes = ()
+  if made.most:
+    notes = (f"texts are padded to {made.most} tokens, mask 0",)
 
   def write(folder: pathlib.Path) -> None:
     (folder / FILE).write_bytes(model.SerializeToString())
@@ -38,16 +43,15 @@ def plan(subject: Subject) -> Plan:
     companions.write_tokenizer(subject, folder)
 
   def compare(folder: pathlib.Path) -> Compared:
-    got = _run(folder / FILE, made)
-    inputs = made.samples
-    read = inputs["image"] if set(inputs) == {"image"} else dict(inputs)
+    got = _run(folder / FILE, made.output, inputs)
+    read = signature.as_read(inputs)
     return verify.outputs(subject, read, {made.output: got})
 
   opens = (
     f'session = onnxruntime.InferenceSession("{{}}/{FILE}")',
     f'({made.output},) = session.run(["{made.output}"], inputs)  # see {FACTS}',
   )
-  return Plan(write, compare, opens)
+  return Plan(write, compare, opens, notes)
 
 
 def _extra() -> None:
@@ -67,17 +71,12 @@ def _converted(made: Signature) -> Any:
   def run(*arrays: Any) -> Any:
     return made.run(dict(zip(made.names, arrays, strict=True)))[made.output]
 
-  inputs = [
-    jax.ShapeDtypeStruct(
-      jax.export.symbolic_shape(
-        ", ".join(str(dim).upper() for dim in made.dims[name]),
-        scope=scope,
-      ),
-      made.dtypes[name],
-    )
-    for scope in [_scope(made)]
-    for name in made.names
-  ]
+  scope = jax.export.SymbolicScope()
+  inputs = []
+  for name in made.names:
+    dims = [{"b": "B", "n": made.most}.get(d, d) for d in made.dims[name]]
+    shape = jax.export.symbolic_shape(", ".join(map(str, dims)), scope=scope)
+    inputs.append(jax.ShapeDtypeStruct(shape, made.dtypes[name]))
   try:
     with contextlib.redirect_stdout(io.StringIO()):  # it prints as it goes
       return jax2onnx.to_onnx(
@@ -94,17 +93,13 @@ def _converted(made: Signature) -> Any:
     ) from error
 
 
-def _scope(made: Signature) -> Any:
-  import jax
-
-  return jax.export.SymbolicScope([f"N <= {made.most}"] if made.most else [])
-
-
-def _run(path: pathlib.Path, made: Signature) -> np.ndarray:
+def _run(
+  path: pathlib.Path, output: str, inputs: dict[str, np.ndarray]
+) -> np.ndarray:
   import onnxruntime
 
   session = onnxruntime.InferenceSession(
     str(path), providers=["CPUExecutionProvider"]
   )
-  (got,) = session.run([made.output], dict(made.samples))
+  (got,) = session.run([output], inputs)
   return np.asarray(got)

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 
 from jft.errors import UserError
-from jft.exports import companions, signature, verify
+from jft.exports import companions, plain_erf, signature, verify
 from jft.exports.signature import Signature
 from jft.exports.subject import Subject
 from jft.exports.target import Plan
@@ -34,8 +34,7 @@ def plan(subject: Subject) -> Plan:
     companions.write_tokenizer(subject, folder)
 
   def compare(folder: pathlib.Path) -> Compared:
-    inputs = made.samples
-    read = inputs["image"] if set(inputs) == {"image"} else dict(inputs)
+    read = signature.as_read(made.samples)
     return verify.outputs(subject, read, _run(made, folder))
 
   opens = (
@@ -77,7 +76,7 @@ def _save(made: Signature, folder: pathlib.Path) -> None:
   }
   module = JaxModule(
     {},
-    lambda _, inputs: made.run(inputs),
+    lambda _, inputs: plain_erf.replaced(made.run)(inputs),
     input_polymorphic_shape=shapes,
     jit_compile=False,
     jax2tf_kwargs={
@@ -95,4 +94,10 @@ def _run(made: Signature, folder: pathlib.Path) -> dict[str, np.ndarray]:
 
   run = tf.saved_model.load(str(folder)).signatures[SIGNATURE]
   inputs = {name: tf.constant(x) for name, x in made.samples.items()}
-  return {name: x.numpy() for name, x in run(**inputs).items()}
+  try:
+    return {name: x.numpy() for name, x in run(**inputs).items()}
+  except tf.errors.OpError as error:
+    raise UserError(
+      f"TensorFlow {tf.__version__} cannot run this network's program"
+      f" ({str(error)[:300]}); --to=stablehlo takes any."
+    ) from error

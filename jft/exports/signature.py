@@ -71,6 +71,19 @@ def of(subject: Subject) -> Signature:
   )
 
 
+def padded(made: Signature) -> dict[str, np.ndarray]:
+  """Returns the samples with as many tokens as the longest text may have."""
+  return {
+    name: np.pad(x, ((0, 0), (0, made.most - x.shape[1])))
+    for name, x in made.samples.items()
+  }
+
+
+def as_read(inputs: Mapping[str, np.ndarray]) -> Any:
+  """Returns named inputs as the network itself reads them."""
+  return inputs["image"] if set(inputs) == {"image"} else dict(inputs)
+
+
 def facts(subject: Subject, signature: Signature) -> dict[str, Any]:
   """Returns what a user of the program has to know, as JSON values."""
   return {

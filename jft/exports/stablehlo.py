@@ -4,7 +4,6 @@ import json
 import pathlib
 
 import jax
-import numpy as np
 
 from jft.errors import UserError
 from jft.exports import companions, signature, verify
@@ -29,7 +28,12 @@ def plan(subject: Subject) -> Plan:
   signature.check_size(subject, "a serialized program of JAX", _MOST)
   made = signature.of(subject)
   exported, free = _lowered(made)
-  data = exported.serialize()
+  try:
+    data = exported.serialize()
+  except ImportError as error:
+    raise UserError(
+      "serialized programs of JAX need flatbuffers: pip install flatbuffers."
+    ) from error
   notes = () if free else ("texts have a fixed number of tokens",)
 
   def write(folder: pathlib.Path) -> None:
@@ -46,9 +50,9 @@ def plan(subject: Subject) -> Plan:
 
   def compare(folder: pathlib.Path) -> Compared:
     again = jax.export.deserialize(bytearray((folder / FILE).read_bytes()))
-    inputs = _fitted(made, free)
+    inputs = dict(made.samples) if free else signature.padded(made)
     got = jax.device_get(again.call(inputs))
-    return verify.outputs(subject, _as_read(inputs), got)
+    return verify.outputs(subject, signature.as_read(inputs), got)
 
   opens = (
     f'program = jax.export.deserialize(open("{{}}/{FILE}", "rb").read())',
@@ -81,17 +85,3 @@ def _export(made: Signature, length: str) -> Any:
     shape = jax.export.symbolic_shape(dims, scope=scope)
     shapes[name] = jax.ShapeDtypeStruct(shape, made.dtypes[name])
   return jax.export.export(jax.jit(made.run), platforms=PLATFORMS)(shapes)
-
-
-def _fitted(made: Signature, free: bool) -> dict[str, np.ndarray]:
-  """The samples; padded where a text has a fixed number of tokens."""
-  if free or not made.most:
-    return dict(made.samples)
-  return {
-    name: np.pad(x, ((0, 0), (0, made.most - x.shape[1])))
-    for name, x in made.samples.items()
-  }
-
-
-def _as_read(inputs: dict[str, np.ndarray]) -> Any:
-  return inputs["image"] if set(inputs) == {"image"} else inputs
