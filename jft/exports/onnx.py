@@ -13,7 +13,7 @@ from jft.exports.signature import Signature
 from jft.exports.subject import Subject
 from jft.exports.target import Plan
 from jft.exports.verify import Compared
-from jft.typing import Any
+from jft.typing import Any, Mapping
 
 FILE = "model.onnx"
 FACTS = "model.json"
@@ -74,7 +74,8 @@ def _converted(made: Signature) -> Any:
   scope = jax.export.SymbolicScope()
   inputs = []
   for name in made.names:
-    dims = [{"b": "B", "n": made.most}.get(d, d) for d in made.dims[name]]
+    free: Mapping[Any, Any] = {"b": "B", "n": made.most}
+    dims = [free.get(dim, dim) for dim in made.dims[name]]
     shape = jax.export.symbolic_shape(", ".join(map(str, dims)), scope=scope)
     inputs.append(jax.ShapeDtypeStruct(shape, made.dtypes[name]))
   try:
