@@ -47,7 +47,8 @@ def get_config() -> ConfigDict:
       "data": {
         # Sources: "sklearn:digits", "tfds:NAME/SPLIT", "idx:FOLDER/SPLIT",
         # "folder:PATH", "csv:PATH", "jsonl:PATH", "conll:PATH" (words with
-        # tags). $VARIABLES are expanded.
+        # tags); of documents "text:PATH" (also "text:PATH[:90%]", the first of
+        # its lines), "json:PATH", "jsonl:PATH". $VARIABLES are expanded.
         "train": "",
         # As "train"; empty: cut off the training source, by content hash.
         "validation": "",
@@ -89,6 +90,24 @@ def get_config() -> ConfigDict:
         # Text: longest input in tokens; the rest is cut off (of words with
         # tags it is read in parts).
         "max_length": 128,
+        # Documents in a "text:" file: what stands between two of them (empty:
+        # the file is one).
+        "separator": "",
+        # Documents of JSON: what is asked, such as "{question}\n{context}",
+        # every "{key}" being what the object has there.
+        "prompt": "",
+        "response": "",  # What is answered, such as "{answer}".
+        # Documents of JSON: the key of a chat, a list of {"role", "content"}.
+        "messages_column": "",
+        "system": "",  # A message that begins every chat without one.
+        # How a chat is written: "auto", by the tokenizer's own template; a
+        # .jinja file; or "none", one turn after the other.
+        "template": "auto",
+        # Documents: fill rows of max_length with several, each of which sees
+        # itself alone.
+        "packing": False,
+        # What ends a document (empty: the tokenizer's own end token).
+        "eos_token": "",
         # Text: how many padded lengths there are, each compiled once.
         "buckets": 4,
         # Unreadable examples: "error", or "skip" (named and counted).
@@ -99,7 +118,8 @@ def get_config() -> ConfigDict:
       "task": {
         # "classification": one label an example. "regression": one number.
         # "similarity": one number, of two texts that are read apart.
-        # "token_classification": a tag for each word.
+        # "token_classification": a tag for each word. "causal_lm": the next
+        # token of documents.
         "name": "classification",
         # Share of the target that is spread over all classes.
         "label_smoothing": 0.0,
@@ -156,6 +176,16 @@ def get_config() -> ConfigDict:
         # Devices to use (0: all).
         "devices": 0,
       },
+      "generate": {
+        # What `jft predict` writes after a prompt, in tokens at most.
+        "max_new_tokens": 128,
+        # 0 takes the likeliest token; above it one is drawn, the more freely
+        # the higher.
+        "temperature": 0.0,
+        "top_k": 0,  # Draw among the likeliest so many (0: all).
+        "top_p": 1.0,  # Draw among the likeliest of this joint probability.
+        "stop": (),  # Tokens that end a text, beside the end token.
+      },
       "eval": {
         # How often: epochs or steps, one of the two (both 0: once an epoch).
         "every_epochs": 0.0,
@@ -167,7 +197,8 @@ def get_config() -> ConfigDict:
         # The metric that decides what is best: of classes "val/accuracy" or
         # "val/loss"; of numbers "val/spearman", "val/pearson", "val/mse",
         # "val/mae" or "val/loss"; of tags "val/f1", "val/precision",
-        # "val/recall", "val/token_accuracy" or "val/loss".
+        # "val/recall", "val/token_accuracy" or "val/loss"; of documents
+        # "val/perplexity", "val/token_accuracy" or "val/loss".
         "metric": "val/accuracy",
         "mode": "max",  # "max" or "min".
         # Stop after so many evaluations without a better value (0: never).

@@ -66,18 +66,26 @@ def config_of(
         f"config.json: jft's {name} has no {field!r}, it has"
         f" {', '.join(known)}.{did_you_mean(field, known)}"
       )
-  fields = {
-    field: tuple(value) if isinstance(value, list) else value
-    for field, value in stated.items()
-  }
   try:
-    return kind(**fields)
+    return kind(**{f: _value(kind, f, value) for f, value in stated.items()})
   except UserError:
     raise
   except Exception as error:  # of whatever a check met in a damaged file
     raise UserError(
       f"config.json: no {name} has {reprlib.repr(stated)} ({error})."
     ) from error
+
+
+def _value(kind: Any, field: str, value: Any) -> Any:
+  """A list is a tuple there, an object a record of its own."""
+  if isinstance(value, list):
+    return tuple(value)
+  if isinstance(value, dict):
+    (factory,) = (
+      f.default_factory for f in dataclasses.fields(kind) if f.name == field
+    )
+    return type(factory())(**value)
+  return value
 
 
 def head_of(found: Mapping[str, Any]) -> Head | int | None:

@@ -17,6 +17,10 @@ from jft.models import (
   distilbert,
   efficientnet,
   efficientnet_hf,
+  gemma,
+  gpt2,
+  llama,
+  llama_config,
   mobilenetv2,
   mobilenetv2_hf,
   resnet,
@@ -36,6 +40,9 @@ from jft.pretrained.names import convnext as convnext_names
 from jft.pretrained.names import densenet as densenet_names
 from jft.pretrained.names import distilbert as distilbert_names
 from jft.pretrained.names import efficientnet as efficientnet_names
+from jft.pretrained.names import gemma as gemma_names
+from jft.pretrained.names import gpt2 as gpt2_names
+from jft.pretrained.names import llama as llama_names
 from jft.pretrained.names import mobilenetv2 as mobilenetv2_names
 from jft.pretrained.names import resnet as resnet_names
 from jft.pretrained.names import roberta as roberta_names
@@ -56,7 +63,8 @@ class Family:
     module: (config, num_classes, **options) -> Linen module.
     dialects: how its weights are written down, the most particular first.
     stem: regex of the kernel that reads the image's channels, if any.
-    words: regex of the leaves with a row for every word, if any.
+    words: regex of the leaves with a row for every word, if any; scores: of
+      the kernel of a language model's head, with a column for every word.
     positions: config -> (regex, fn(array, shape) -> array) of the leaves whose
       shape follows from the image's size, if any.
     from_hf: a `config.json` of transformers -> config; its `model_types`.
@@ -71,6 +79,7 @@ class Family:
   dialects: tuple[Dialect, ...]
   stem: str = ""
   words: str = ""
+  scores: str = ""
   positions: Callable[[Any], Rules] = lambda config: ()
   from_hf: Callable[[Mapping[str, Any]], Any] | None = None
   model_types: tuple[str, ...] = ()
@@ -182,6 +191,43 @@ DISTILBERT = Family(
   model_types=("distilbert",),
 )
 
+LLAMA = Family(
+  "llama",
+  "text",
+  llama.PRESETS,
+  llama.module,
+  llama_names.DIALECTS,
+  words="params/embeddings/word/embedding",
+  scores="params/head/kernel",
+  from_hf=llama.LlamaConfig.from_hf,
+  to_hf=llama_config.to_hf,
+  model_types=llama_config.MODEL_TYPES,
+)
+
+GPT2 = Family(
+  "gpt2",
+  "text",
+  gpt2.PRESETS,
+  gpt2.module,
+  gpt2_names.DIALECTS,
+  words="params/embeddings/word/embedding",
+  scores="params/head/kernel",
+  from_hf=gpt2.Gpt2Config.from_hf,
+  model_types=("gpt2",),
+)
+
+GEMMA = Family(
+  "gemma",
+  "text",
+  gemma.PRESETS,
+  gemma.module,
+  gemma_names.DIALECTS,
+  words="params/embeddings/word/embedding",
+  scores="params/head/kernel",
+  from_hf=gemma.GemmaConfig.from_hf,
+  model_types=gemma.MODEL_TYPES,
+)
+
 VIT = Family(
   "vit",
   "image",
@@ -213,6 +259,9 @@ _ALL = (
   BERT,
   ROBERTA,
   DISTILBERT,
+  LLAMA,
+  GPT2,
+  GEMMA,
 )
 
 FAMILIES: Mapping[str, Family] = types.MappingProxyType(
@@ -274,11 +323,14 @@ def own_classes(
     table: {jft name: Entry}.
     shapes: {source name: shape}.
   """
-  for kind in ("", "out/", "class/"):
-    name = f"params/head/{kind}bias"
-    entry = table.get(name)
+  task = getattr(config, "task", "")
+  if task == "lm" and config.tied:
+    return config.vocab_size
+  # A decoder's classifier has no bias.
+  for leaf in ("bias", "out/bias", "class/bias", "kernel"):
+    entry = table.get(f"params/head/{leaf}")
     if entry and entry.source in shapes:
-      if getattr(config, "task", "") == "mlm":
+      if task in ("lm", "mlm"):
         return config.vocab_size  # which may have been asked to grow
       return shapes[entry.source][0]
   return None

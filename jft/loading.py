@@ -95,7 +95,8 @@ def plan(located: hub.Located, arch: str | None, change: Change) -> Plan:
   channels = getattr(config, "in_channels", 0)
   dialect = choose(family.name, (*family.dialects, JFT), shapes)
   given, options = options_of.images(family, change.options)
-  options = {**_own_use(located, family, change), **options}
+  use = _own_use(located, config, change)
+  options = {**use, **options_of.new_task(config, change.num_classes, options)}
   # Only a preset's name leaves open what this project computes differently.
   stated = arch is None and cards.states_config(located.config)
   adjusted = config if stated else dialect.adjust(config)
@@ -182,12 +183,15 @@ def init(
   options: Mapping[str, Any],
 ) -> Loaded:
   """Builds a preset with random weights; see `jft.net.init`."""
+  family, config = families.preset(arch)
+  given, options = options_of.images(family, options)
+  options = options_of.new_task(config, num_classes, options)
+  config, options = options_of.configure(config, given, options)
+  if num_classes is None and getattr(config, "task", "") == "lm":
+    num_classes = config.vocab_size
   if num_classes is None:
     raise UserError(f"init({arch!r}) needs num_classes, such as 10.")
   check_classes(num_classes, 1)
-  family, config = families.preset(arch)
-  given, options = options_of.images(family, options)
-  config, options = options_of.configure(config, given, options)
   module = family.module(config, num_classes, **options)
   target = _target(family, module, config)
   flat = _initial(family, module, config, target, [".*"], key)
@@ -259,10 +263,10 @@ def architecture(located: hub.Located, arch: str | None) -> tuple[Family, Any]:
 
 
 def _own_use(
-  located: hub.Located, family: Family, change: Change
+  located: hub.Located, config: Any, change: Change
 ) -> dict[str, Any]:
   """Options that a sentence encoder's folder gives, if the user does not."""
-  if family.kind != "text" or "pooling" in change.options:
+  if not hasattr(config, "normalize") or "pooling" in change.options:
     return {}
   found = None if located.kind == "file" else sentence.read(located.folder)
   if found is None:
@@ -295,6 +299,8 @@ def _resize(family: Family, config: Any, options: Mapping[str, Any]) -> Rules:
     rules.append((family.stem, surgery.fit_channels))
   if "vocab_size" in options:
     rules.append((family.words, surgery.fit_rows))
+    if family.scores and config.task == "lm":
+      rules.append((family.scores, surgery.fit_columns))
   if "image_size" in options:
     rules += family.positions(config)
   return rules

@@ -4,6 +4,7 @@ import dataclasses
 
 from jft.errors import UserError, did_you_mean
 from jft.families import Family
+from jft.models.decoder_config import DecoderConfig
 from jft.pretrained.preprocessing import GIVEN, check_given
 from jft.typing import Any, Mapping
 
@@ -18,13 +19,28 @@ def images(
   return given, {n: x for n, x in options.items() if n not in given}
 
 
+def new_task(
+  config: Any, num_classes: Any, options: Mapping[str, Any]
+) -> dict[str, Any]:
+  """The options; a new head on a language model is one of classes.
+
+  Args:
+    config: of the source.
+    num_classes: of the new head, None or 0 without one.
+    options: of the user, whose own word on the task counts.
+  """
+  if num_classes and getattr(config, "task", "") == "lm":
+    return {"task": "classification", **options}
+  return dict(options)
+
+
 def configure(
   config: Any, given: Mapping[str, Any], options: Mapping[str, Any]
 ) -> tuple[Any, dict]:
   """Options that the family's config has go there, the rest to the module."""
   fields = {field.name for field in dataclasses.fields(config)}
   for name in options:
-    if name not in (known := {*fields, "dtype", "param_dtype", "remat"}):
+    if name not in (known := {*fields, *_of_modules(config)}):
       raise UserError(
         f"{_family_of(config)} has no option {name!r},"
         f" it has {', '.join(sorted(known))}.{did_you_mean(name, known)}"
@@ -34,6 +50,11 @@ def configure(
   ours |= {name: options[name] for name in options if name in fields}
   rest = {name: options[name] for name in options if name not in fields}
   return dataclasses.replace(config, **ours), rest
+
+
+def _of_modules(config: Any) -> tuple[str, ...]:
+  usual = ("dtype", "param_dtype", "remat")
+  return (*usual, "scan") if isinstance(config, DecoderConfig) else usual
 
 
 def _family_of(config: Any) -> str:

@@ -1,10 +1,11 @@
 """Predictions for files that were in no data set."""
 
+import dataclasses
 import pathlib
 
 import jax
 
-from jft import data, evaluation, restored
+from jft import completions, data, evaluation, restored
 from jft.build.data import in_parts
 from jft.build.encode import make_encode
 from jft.build.inputs import read_inputs
@@ -28,12 +29,16 @@ def predict_files(
 
   Returns:
     ([{input, ...}], [(skipped file, reason)]): of classes label, probability
-    and probabilities, of numbers value, of words tags, probabilities, spans.
+    and probabilities, of numbers value, of words tags, probabilities, spans;
+    of prompts text, tokens and ended.
 
   Raises:
     UserError: for a missing run, or a file that cannot be read.
   """
   config, network, label_names, state = restored.best_model(workdir)
+  if config.task.name == "causal_lm":
+    tuned = dataclasses.replace(network, variables=state.variables)
+    return completions.complete_files(config, tuned, files), []
   names, source, skipped = read_inputs(
     config, network.spec.kind, files, on_error
   )

@@ -137,7 +137,7 @@ def test_the_hash_is_that_of_the_file(vocab):
 
 def test_a_folder_without_a_tokenizer_is_an_error(tmp_path):
   with pytest.raises(
-    UserError, match=r"neither tokenizer\.json nor vocab\.txt"
+    UserError, match=r"no tokenizer: neither tokenizer\.json, vocab\.txt"
   ):
     load_tokenizer(tmp_path, 8)
 

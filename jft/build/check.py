@@ -266,9 +266,39 @@ def _check_task(config: Any) -> None:
       f"task.target_range={given} is of numbers; task.name={task.name!r} has"
       " none."
     )
-  if numbers and task.label_smoothing:
+  if (numbers or task.name == "causal_lm") and task.label_smoothing:
     raise UserError(
       f"task.label_smoothing is of classes; task.name={task.name!r} has none."
+    )
+  _check_documents(config)
+
+
+def _check_documents(config: Any) -> None:
+  data, lm = config.data, config.task.name == "causal_lm"
+  keys = ("prompt", "response", "messages_column", "separator", "eos_token")
+  given = [key for key in (*keys, "system", "packing") if data[key]]
+  if given and not lm:
+    raise UserError(
+      f"data.{given[0]} is of documents: it needs task.name='causal_lm'."
+    )
+  if bool(data.prompt) != bool(data.response):
+    raise UserError(
+      "data.prompt and data.response belong together: give both or none."
+    )
+  if data.messages_column and data.response:
+    raise UserError(
+      "data.messages_column and data.response: a document is a chat or a prompt"
+      " with its answer; give one of the two."
+    )
+  if data.system and not (data.messages_column or data.response):
+    raise UserError(
+      "data.system begins a chat: give data.messages_column, or data.prompt and"
+      " data.response."
+    )
+  if lm and (config.tune.head_first or config.model.head_widths):
+    raise UserError(
+      "task.name='causal_lm' keeps the model's own head: leave tune.head_first"
+      " and model.head_widths alone."
     )
 
 

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from jft import data
+from jft.build.documents import rows_of
 from jft.build.encode import AUGMENT, make_encode
 from jft.build.sources import open_source
 from jft.build.task import label_kind
@@ -21,6 +22,8 @@ class Splits:
   """The batches of a run.
 
   Attributes:
+    sources: {split: its examples}, "train" first; of documents before they
+      became rows of tokens.
     train: shuffled, endless.
     evals: {"val": ..., "test": ...}: every example once; no test: no entry.
     label_names: in index order.
@@ -28,28 +31,22 @@ class Splits:
     tokenizer: of texts; None of images.
   """
 
+  sources: Mapping[str, Source]
   train: TrainBatches
   evals: Mapping[str, EvalBatches]
   label_names: tuple[str, ...]
   digests: Mapping[str, data.Digests]
   tokenizer: data.Tokenizer | None
 
-  @property
-  def sources(self) -> dict[str, Source]:
-    """{split: its examples}, "train" first."""
-    return {
-      split: batches.source
-      for split, batches in {"train": self.train, **self.evals}.items()
-    }
-
   def describe(self) -> dict[str, Any]:
-    """{split: {name, examples, sha256, sampled}} for `run.json`."""
+    """{split: {name, examples, sha256, sampled, ...}} for `run.json`."""
     return {
       split: {
         "name": source.name,
         "examples": len(source),
         "sha256": data.fingerprint(source, self.digests[split]),
         "sampled": self.digests[split].sampled,
+        **_tokens({"train": self.train, **self.evals}[split].source),
       }
       for split, source in self.sources.items()
     }
@@ -64,7 +61,7 @@ def make_sources(config: Any) -> dict[str, Source]:
   c, kind = config.data, label_kind(config)
   whole = open_source(c.train, c, tuple(c.label_names) or None, kind)
   names = whole.label_names
-  if not names and kind != "number":
+  if not names and kind not in ("number", "document"):
     raise UserError(
       f"{whole.name} does not say its classes; give data.label_names."
     )
@@ -104,6 +101,12 @@ def make_splits(
   sources = {
     split: in_parts(source, encode) for split, source in sources.items()
   }
+  read, documents = dict(sources), config.task.name == "causal_lm"
+  if documents:
+    read = {
+      split: rows_of(config, source, encode, spec)
+      for split, source in sources.items()
+    }
   processes = {
     "process_index": jax.process_index(),
     "process_count": jax.process_count(),
@@ -113,7 +116,7 @@ def make_splits(
   if spec.kind == "image":
     in_training = make_encode(config, spec, train=True)
   train = data.batches(
-    sources["train"],
+    read["train"],
     config.train.batch_size,
     in_training,
     seed=config.seed,
@@ -127,16 +130,29 @@ def make_splits(
     split: data.eval_batches(
       source, config.eval.batch_size, encode, lengths=lengths, **processes
     )
-    for split, source in sources.items()
+    for split, source in read.items()
     if split != "train"
   }
   return Splits(
+    sources,
     train,
     evals,
     tuple(sources["train"].label_names or ()),
     {split: data.digests(source) for split, source in sources.items()},
     encode if isinstance(encode, data.Tokenizer) else None,
   )
+
+
+def _tokens(source: Source) -> dict[str, int]:
+  """What a source of token rows holds; nothing of others."""
+  if not isinstance(source, data.TokenRows):
+    return {}
+  return {
+    "rows": len(source),
+    "tokens": source.tokens,
+    "tokens_to_learn": source.asked,
+    "cut": source.cut,
+  }
 
 
 def in_parts(source: Source, encode: Any) -> Source:

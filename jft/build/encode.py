@@ -3,6 +3,7 @@
 import types
 
 from jft import augment, data
+from jft.build.documents import with_end
 from jft.build.task import reads
 from jft.errors import UserError
 from jft.pretrained.preprocessing import FIELDS
@@ -46,12 +47,13 @@ def make_encode(
       f"{spec.source!r} has no tokenizer.json or vocab.txt beside its weights;"
       " put the model's own there."
     )
-  return data.load_tokenizer(
+  tokenizer = data.load_tokenizer(
     spec.tokenizer,
     max_length=c.max_length,
     reads=reads(config),
     new_tokens=config.model.new_tokens,
   )
+  return with_end(tokenizer, c.eos_token)
 
 
 def preprocessing(config: Any, spec: Spec) -> dict[str, Any]:

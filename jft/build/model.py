@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from jft import data, loading, net, rng
+from jft import data, families, loading, net, rng
 from jft.build import task
 from jft.data import Source
 from jft.errors import UserError
@@ -49,6 +49,8 @@ def load_net(
   }
   head = _head(model, task.outputs(config, label_names), train)
   if not model.source:
+    if head is None:
+      head = families.preset(model.arch)[1].vocab_size
     made = net.init(model.arch, num_classes=head, key=key, **options)
   else:
     made = net.load_pretrained(
@@ -65,10 +67,12 @@ def load_net(
   return task.fitted(config, made) if fit else made
 
 
-def _head(model: Any, outputs: int, train: Source | None) -> Head | int:
-  """The head's kind; the number alone for a plain one, or for none."""
+def _head(
+  model: Any, outputs: int | None, train: Source | None
+) -> Head | int | None:
+  """The head's kind; 0 for none, None for the source's own."""
   if not outputs:
-    return 0
+    return outputs
   prior = None
   if model.head_prior and train is not None:
     prior = _shares(train, outputs)

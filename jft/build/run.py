@@ -113,6 +113,8 @@ class Run:
 
   def _answers(self) -> str:
     names = self.label_names
+    if self.task.name == "causal_lm":
+      return self._documents()
     if self.task.name != "token_classification":
       return f"{len(names)} classes" if names else f"{self.task.name}, numbers"
     cut = sum(
@@ -122,6 +124,14 @@ class Run:
     )
     told = f"; {cut:,} long sentences are read in parts" if cut else ""
     return f"{len(names)} tags{told}"
+
+  def _documents(self) -> str:
+    part = self.facts["data"]["train"]
+    cut = f"; {part['cut']:,} of them cut" if part["cut"] else ""
+    return (
+      f"documents, {part['tokens']:,} tokens in {part['rows']:,} rows,"
+      f" {part['tokens_to_learn']:,} of them to learn{cut}"
+    )
 
   def step_at(self, step: int) -> Mapped:
     """The compiled step for the update after `step` completed ones."""

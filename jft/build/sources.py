@@ -9,7 +9,17 @@ from jft.data import Source
 from jft.errors import UserError, did_you_mean
 from jft.typing import Any, Callable, Mapping
 
-KINDS = ("sklearn", "tfds", "idx", "folder", "csv", "jsonl", "conll")
+KINDS = (
+  "sklearn",
+  "tfds",
+  "idx",
+  "folder",
+  "csv",
+  "jsonl",
+  "conll",
+  "text",
+  "json",
+)
 
 
 def open_source(
@@ -24,7 +34,7 @@ def open_source(
     text: "KIND:REST", $VARIABLES expanded.
     c: the config's section "data", for columns and policies.
     label_names: the classes in index order, or None to take the source's.
-    label_kind: what the task reads, "class" or "number".
+    label_kind: what the task reads; see `task.label_kind`.
   """
   expanded = os.path.expandvars(text)
   if missing := re.findall(r"\$\{?(\w+)", expanded):
@@ -114,6 +124,23 @@ def _tagged_jsonl(rest: str, c: Any, names: Any) -> Source:
   )
 
 
+def _text(rest: str, c: Any, names: Any) -> Source:
+  return data.text_documents(rest, separator=c.separator, on_error=c.on_error)
+
+
+def json_documents(rest: str, c: Any, names: Any) -> Source:
+  """Documents of JSON, by the keys that the config gives."""
+  return data.json_documents(
+    rest,
+    text=c.text_column,
+    messages=c.messages_column,
+    prompt=c.prompt,
+    response=c.response,
+    system=c.system,
+    on_error=c.on_error,
+  )
+
+
 def number(key: str, column: str, usual: int) -> int:
   """A column of a file without a header; the default's name is the usual."""
   if column in ("text", "label"):
@@ -147,10 +174,18 @@ _READERS: Mapping[str, Mapping[str, Callable[..., Source]]] = (
         {"csv": _csv_numbers, "jsonl": _jsonl_numbers}
       ),
       "tags": types.MappingProxyType({"conll": _conll, "jsonl": _tagged_jsonl}),
+      "document": types.MappingProxyType(
+        {"text": _text, "json": json_documents, "jsonl": json_documents}
+      ),
     }
   )
 )
 """{kind of label: {kind of source: opener}}."""
 _NAMED: Mapping[str, str] = types.MappingProxyType(
-  {"class": "classes", "number": "numbers", "tags": "tagged words"}
+  {
+    "class": "classes",
+    "number": "numbers",
+    "tags": "tagged words",
+    "document": "documents",
+  }
 )

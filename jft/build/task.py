@@ -16,13 +16,13 @@ def make_task(config: Any, label_names: Sequence[str]) -> tasks.Task:
 
 
 def label_kind(config: Any) -> str:
-  """What the data's labels must be: "class", "number" or "tags"."""
+  """What the data's labels must be: "class", "number", "tags", "document"."""
   return _LABELS[config.task.name]
 
 
-def outputs(config: Any, label_names: Sequence[str]) -> int:
-  """How many outputs the head has; 0 where there is none."""
-  fixed = {"regression": 1, "similarity": 0}
+def outputs(config: Any, label_names: Sequence[str]) -> int | None:
+  """How many outputs the head has; 0: there is none, None: the source's own."""
+  fixed = {"regression": 1, "similarity": 0, "causal_lm": None}
   return fixed.get(config.task.name, len(label_names))
 
 
@@ -35,6 +35,8 @@ def options(config: Any) -> dict[str, Any]:
   """What the task sets of the model's config."""
   if config.task.name == "token_classification":
     return {"task": "tokens"}
+  if config.task.name == "causal_lm":
+    return {"task": "lm"}
   return {}
 
 
@@ -71,12 +73,17 @@ def _tokens(c: Any, label_names: Sequence[str]) -> tasks.Task:
   )
 
 
+def _causal(c: Any, label_names: Sequence[str]) -> tasks.Task:
+  return tasks.causal_lm()
+
+
 _MAKERS: Mapping[str, Callable[..., tasks.Task]] = types.MappingProxyType(
   {
     "classification": _classification,
     "regression": _regression,
     "similarity": _regression,
     "token_classification": _tokens,
+    "causal_lm": _causal,
   }
 )
 _LABELS: Mapping[str, str] = types.MappingProxyType(
@@ -85,6 +92,7 @@ _LABELS: Mapping[str, str] = types.MappingProxyType(
     "regression": "number",
     "similarity": "number",
     "token_classification": "tags",
+    "causal_lm": "document",
   }
 )
 _READS: Mapping[str, Reads] = types.MappingProxyType(

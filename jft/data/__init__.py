@@ -22,6 +22,7 @@ batch.
 """
 
 from jft.data.buckets import buckets
+from jft.data.chat import Template, load_template, prompt_of, rendered
 from jft.data.decode import verify as verify_image
 from jft.data.hashing import Digests, digests, fingerprint
 from jft.data.images import make_image_encode, to_float
@@ -31,6 +32,13 @@ from jft.data.order import index_at
 from jft.data.source import Source, subset, take
 from jft.data.sources.arrays import arrays
 from jft.data.sources.digits import digits
+from jft.data.sources.documents import (
+  Documents,
+  Turn,
+  json_documents,
+  prompts,
+  text_documents,
+)
 from jft.data.sources.files import image_files
 from jft.data.sources.folder import image_folder
 from jft.data.sources.idx import idx
@@ -39,15 +47,20 @@ from jft.data.sources.tagged import Sentences, conll, tagged_jsonl
 from jft.data.sources.tfds import tfds
 from jft.data.splits import split
 from jft.data.text import Tokenizer, load_tokenizer
+from jft.data.token_rows import TokenRows, token_rows
 from jft.data.windows import Windows, windows
 
 __all__ = [
   "Digests",
+  "Documents",
   "EvalBatches",
   "Sentences",
   "Source",
+  "Template",
+  "TokenRows",
   "Tokenizer",
   "TrainBatches",
+  "Turn",
   "Windows",
   "arrays",
   "batches",
@@ -62,16 +75,23 @@ __all__ = [
   "image_files",
   "image_folder",
   "index_at",
+  "json_documents",
   "jsonl",
   "labels_of",
+  "load_template",
   "load_tokenizer",
   "make_image_encode",
+  "prompt_of",
+  "prompts",
+  "rendered",
   "split",
   "subset",
   "tagged_jsonl",
   "take",
+  "text_documents",
   "tfds",
   "to_float",
+  "token_rows",
   "verify_image",
   "windows",
 ]

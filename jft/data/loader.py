@@ -22,8 +22,9 @@ from jft.data.buckets import bucket_of, buckets
 from jft.data.examples import Augment, Encode, FixedExamples, Map
 from jft.data.order import BucketedOrder, ShuffledOrder
 from jft.data.prefetch import prefetch
-from jft.data.source import Source
+from jft.data.source import Source, origin
 from jft.data.text import Tokenizer
+from jft.data.token_rows import RowExamples, TokenRows
 from jft.data.tokens import TokenExamples
 from jft.errors import UserError
 from jft.typing import Batch
@@ -49,7 +50,7 @@ class _Batches:
   source: Source
   batch_size: int
   """Of the global batch, over all processes."""
-  examples: FixedExamples | TokenExamples
+  examples: FixedExamples | TokenExamples | RowExamples
   buckets: tuple[int, ...] | None
   order: Any
   reading: Reading
@@ -270,7 +271,8 @@ def _made(
     raise UserError(f"{source.name} is empty.")
   chosen = None
   if isinstance(encode, Tokenizer):
-    examples = TokenExamples(source, encode)
+    rows = isinstance(origin(source, 0)[0], TokenRows)
+    examples = RowExamples(source) if rows else TokenExamples(source, encode)
     chosen = buckets(examples.lengths, encode.max_length, bucket_count)
     if lengths is not None:
       chosen = tuple(sorted(lengths))

@@ -1,7 +1,6 @@
 """Texts to token ids, by the tokenizer that came with the weights."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import tokenizers
 
+from jft import tokenizer_files
+from jft.data import encoders
+from jft.data.encoders import beside
 from jft.errors import UserError
 
 Reads = Literal["text", "apart", "words"]
@@ -33,6 +35,12 @@ class Tokenizer:
   reads: Reads = "text"
   """"text": one text or a pair, in one row; "apart": each text of a pair in a
   row of its own; "words": a sentence of words that have a tag each."""
+  bos_id: int | None = None
+  eos_id: int | None = None
+  """Of the tokens that begin and end a text, None where there is none; whether
+  `encode_batch` adds them is as in the tokenizer's own project."""
+  chat_template: str | None = None
+  """Jinja2 that makes a text of a conversation."""
 
   def encode_batch(
     self, texts: Sequence[str], pairs: Sequence[str] | None = None
@@ -56,6 +64,21 @@ class Tokenizer:
       }
       for encoding in self.encoder.encode_batch(given)
     ]
+
+  def encode_whole(
+    self, texts: Sequence[str], *, special: bool
+  ) -> list[tokenizers.Encoding]:
+    """Encodes texts of any length, without cutting them.
+
+    Args:
+      texts: to encode.
+      special: add the tokens that the tokenizer puts around a text.
+    """
+    return self._uncut().encode_batch(list(texts), add_special_tokens=special)
+
+  def decode(self, ids: Sequence[int] | np.ndarray) -> str:
+    """Returns the text of token ids [n], without special tokens."""
+    return self.encoder.decode([int(i) for i in ids])
 
   @property
   def room(self) -> int:
@@ -84,15 +107,18 @@ class Tokenizer:
     self, sentences: Sequence[Sequence[str]]
   ) -> list[np.ndarray]:
     """Returns how many tokens each word of each sentence has."""
-    whole = tokenizers.Tokenizer.from_str(self.encoder.to_str())
-    whole.no_truncation()
-    encoded = _encode_words(whole, sentences)
+    encoded = _encode_words(self._uncut(), sentences)
     return [
       np.bincount(
         [i for i in encoding.word_ids if i is not None], minlength=len(words)
       )
       for encoding, words in zip(encoded, sentences, strict=True)
     ]
+
+  def _uncut(self) -> tokenizers.Tokenizer:
+    whole = tokenizers.Tokenizer.from_str(self.encoder.to_str())
+    whole.no_truncation()
+    return whole
 
   def _shortened(self, text: str) -> str:
     """Returns as much of a text as its ids in a pair can depend on.
@@ -115,9 +141,11 @@ def load_tokenizer(
 ) -> Tokenizer:
   """Loads a tokenizer from a model's folder or from its file.
 
-  Reads `tokenizer.json`, or a BERT `vocab.txt` with `do_lower_case` from the
-  `tokenizer_config.json` beside it (true if there is none). Of a pair too
-  long for `max_length` the longer text is cut first.
+  Reads `tokenizer.json`; a BERT `vocab.txt` with `do_lower_case` from the
+  `tokenizer_config.json` beside it (true if there is none); GPT-2's and Qwen's
+  `vocab.json` with `merges.txt`, or `encoder.json` with `vocab.bpe`; Llama's
+  SentencePiece `.model`; llama2.c's `.bin`; and what lies inside a `.gguf`. Of
+  a pair too long for `max_length` the longer text is cut first.
 
   Args:
     path: the folder or the file.
@@ -130,7 +158,7 @@ def load_tokenizer(
       takes fewer tokens than `max_length`.
   """
   file = _find(Path(path))
-  config = _config(file.parent / "tokenizer_config.json")
+  config = _config(file)
   # Without a limit transformers writes 1e30.
   limit = config.get("model_max_length") or max_length
   if not 2 < max_length <= limit:
@@ -139,12 +167,9 @@ def load_tokenizer(
       f" that {file.parent} was made for."
     )
   try:
-    if file.suffix == ".json":
-      encoder = tokenizers.Tokenizer.from_file(str(file))
-    else:
-      encoder = _word_piece(file, config)
+    made = encoders.read(file, config)
+    encoder = made.encoder
     encoder.add_tokens(list(new_tokens))
-    pad_id = _pad_id(encoder, config)
     encoder.no_padding()
     encoder.enable_truncation(max_length, strategy="longest_first")
     _try(encoder, max_length)
@@ -152,8 +177,22 @@ def load_tokenizer(
     raise
   except BaseException as error:  # Rust raises bare Exceptions, and panics.
     raise UserError(f"{file}: not a tokenizer: {error}.") from error
-  sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-  return Tokenizer(encoder, max_length, pad_id, sha256, reads)
+  return Tokenizer(
+    encoder,
+    max_length,
+    # No padding token: the attention mask hides whatever is there.
+    made.pad_id or 0,
+    _sha256(file),
+    reads,
+    made.bos_id,
+    made.eos_id,
+    made.chat_template,
+  )
+
+
+def _sha256(file: Path) -> str:
+  with open(file, "rb") as opened:
+    return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _encode_words(
@@ -197,50 +236,22 @@ def _first(word_ids: Sequence[int | None]) -> np.ndarray:
 def _find(path: Path) -> Path:
   if path.is_file():
     return path
-  for name in ("tokenizer.json", "vocab.txt"):
-    if (path / name).is_file():
-      return path / name
-  raise UserError(f"{path} holds neither tokenizer.json nor vocab.txt.")
+  if (found := tokenizer_files.find(path)) is not None:
+    return found
+  raise UserError(
+    f"{path} holds no tokenizer: neither {', '.join(tokenizer_files.PAIRS)} nor"
+    " a .gguf."
+  )
 
 
-def _config(path: Path) -> dict[str, Any]:
-  if not path.is_file():
+def _config(file: Path) -> dict[str, Any]:
+  if file.suffix == ".gguf":  # which says everything itself
     return {}
-  try:
-    found = json.loads(path.read_text(encoding="utf-8"))
-  except (ValueError, RecursionError) as error:
-    raise UserError(f"{path}: not JSON: {error}") from error
-  if not isinstance(found, dict):
-    raise UserError(f"{path}: not a JSON object.")
+  path = file.parent / beside.CONFIG
+  found = beside.read(path)
   if not isinstance(found.get("model_max_length"), int | float | None):
     raise UserError(f"{path}: model_max_length must be a number.")
   return found
-
-
-def _word_piece(file: Path, config: dict[str, Any]) -> tokenizers.Tokenizer:
-  """BERT's tokenizer, from its word list."""
-  lines = file.read_text(encoding="utf-8").split("\n")
-  words = lines[:-1] if lines[-1] == "" else lines
-  vocab = {word: i for i, word in enumerate(words)}
-  lower = config.get("do_lower_case", True)
-  encoder = tokenizers.Tokenizer(
-    tokenizers.models.WordPiece(
-      vocab, unk_token="[UNK]", max_input_chars_per_word=100
-    )
-  )
-  encoder.normalizer = tokenizers.normalizers.BertNormalizer(
-    clean_text=True,
-    handle_chinese_chars=config.get("tokenize_chinese_chars", True),
-    strip_accents=config.get("strip_accents"),
-    lowercase=lower,
-  )
-  encoder.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-  encoder.post_processor = tokenizers.processors.BertProcessing(
-    ("[SEP]", vocab["[SEP]"]), ("[CLS]", vocab["[CLS]"])
-  )
-  special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-  encoder.add_special_tokens([token for token in special if token in vocab])
-  return encoder
 
 
 def _try(encoder: tokenizers.Tokenizer, max_length: int) -> None:
@@ -256,15 +267,3 @@ def _try(encoder: tokenizers.Tokenizer, max_length: int) -> None:
     ids += made.ids + made.type_ids
   if max(ids) >= 2**31:
     raise UserError(f"a token has the id {max(ids)}, 2**31 or more")
-
-
-def _pad_id(encoder: tokenizers.Tokenizer, config: dict[str, Any]) -> int:
-  given = config.get("pad_token")
-  if isinstance(given, dict):
-    given = given.get("content")
-  for token in (given, "[PAD]", "<pad>"):
-    if not isinstance(token, str):
-      continue
-    if (found := encoder.token_to_id(token)) is not None:
-      return found
-  return 0  # No padding token: the attention mask hides whatever is there.

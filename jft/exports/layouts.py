@@ -225,7 +225,7 @@ def _without_stale(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _labels(subject: Subject) -> dict[str, Any]:
   count, names = subject.spec.num_classes, subject.spec.label_names
-  if not count or getattr(subject.spec.config, "task", "") == "mlm":
+  if not count or getattr(subject.spec.config, "task", "") in ("lm", "mlm"):
     return {}
   if not names:
     facts = {"num_labels": count}

@@ -94,6 +94,5 @@ def _bound(equation: Any, given: list[Any]) -> Sequence[Any]:
   if primitive.name in _CALLS and bodies:
     body = bodies[0]
     return _evaluated(body.jaxpr, body.consts, given)
-  subfunctions, rest = primitive.get_bind_params(params)
-  made = primitive.bind(*subfunctions, *given, **rest)
+  made = primitive.bind(*given, **primitive.get_bind_params(params))
   return made if primitive.multiple_results else [made]

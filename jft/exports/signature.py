@@ -41,7 +41,7 @@ def of(subject: Subject) -> Signature:
   single = not isinstance(inputs, Mapping)
   named = {"image": inputs} if single else dict(inputs)
   config = subject.spec.config
-  if subject.own is None and not getattr(config, "segments", 1):
+  if subject.own is None and not getattr(config, "segments", 0):
     named.pop("token_type_ids", None)
   step = verify.outputs_of(subject.apply)
   variables = jax.device_get(subject.variables)

@@ -72,7 +72,7 @@ class TextConfig:
       check_known(f"{self.title} {field}", getattr(self, field), known)
     for field in dataclasses.fields(self):
       value = getattr(self, field.name)
-      _check_number(f"{self.title} {field.name}", field.default, value)
+      check_number(f"{self.title} {field.name}", field.default, value)
     if self.width % self.heads:
       raise UserError(
         f"{self.title} width {self.width} must be a multiple of heads"
@@ -191,14 +191,15 @@ def check_known(what: str, value: Any, known: Any) -> None:
     )
 
 
-def _check_number(what: str, default: Any, value: Any) -> None:
+def check_number(what: str, default: Any, value: Any) -> None:
+  """Raises a UserError if a value is no number such as the default is one."""
   shown = reprlib.repr(value)
   if isinstance(default, bool):
     if type(value) is not bool:
       raise UserError(f"{what} must be True or False, got {shown}.")
   elif isinstance(default, int):
     most = MAX_DEPTH if what.endswith(" depth") else MAX_SIZE
-    least = 0 if what.endswith("pad_id") else 1
+    least = 0 if what.endswith(("pad_id", "window")) else 1
     if type(value) is not int or not least <= value <= most:
       raise UserError(
         f"{what} must be an integer from {least} to {most}, got {shown}."

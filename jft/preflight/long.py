@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 from jft.build import Run
+from jft.data import TokenRows
 from jft.data.duplicates import matches
 from jft.preflight import gradient, images, near, overfit, texts, view
 from jft.preflight.finding import Finding, guarded
@@ -62,7 +63,8 @@ def _inputs(run: Run, limit: int) -> list[Finding]:
       split: texts.survey(source, index[split], tokenizer)
       for split, source in sources.items()
     }
-    found += texts.check(sources, read, tokenizer.max_length)
+    chats = isinstance(run.splits.train.source, TokenRows)  # told by "labels"
+    found += texts.check(sources, read, None if chats else tokenizer.max_length)
     return found + near.of_texts(sources, read)
   side = int(np.shape(run.splits.train.batch_at(0)["image"])[1])
   looked = {

@@ -5,7 +5,7 @@ import numpy as np
 from jft.build import Run
 from jft.data.hashing import Digests
 from jft.data.labels import kind_of
-from jft.preflight import labels, leaks, numbers, start, tags
+from jft.preflight import documents, labels, leaks, numbers, start, tags
 from jft.preflight.finding import Finding, guarded
 from jft.typing import Any
 
@@ -46,12 +46,16 @@ def _check(run: Run, splits: dict[str, np.ndarray]) -> list[Finding]:
     return numbers.check(splits, run.task.expected(splits["train"], 0))
   if run.task.name == "token_classification":
     return tags.check(splits, run.label_names)
+  if run.task.name == "causal_lm":
+    return documents.check(run.facts["data"])
   return labels.check(splits, run.label_names)
 
 
 def _labels(run: Run, split: str) -> np.ndarray:
   """Every label where the source knows them, else those that were hashed."""
   source: Any = run.splits.sources[split]
+  if kind_of(source) == "document":
+    return np.zeros(0, np.int64)
   if kind_of(source) == "tags":
     rows = [source[i]["label"] for i in range(len(source))]
     return np.concatenate(rows)

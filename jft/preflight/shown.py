@@ -1,5 +1,6 @@
 """An example in a few words: its file, or where it stands and its text."""
 
+from jft.data.labels import kind_of
 from jft.data.source import origin, where
 from jft.typing import Any
 
@@ -15,8 +16,8 @@ def show(source: Any, i: int) -> str:
   'train[0] "so good" "so bad"'
   """
   whole, at = origin(source, i)
-  if hasattr(whole, "files"):
-    return where(source, i)
+  if hasattr(whole, "files") and kind_of(whole) != "document":
+    return where(source, i)  # a picture's name is enough
   example = whole[at]
   texts = [example[key] for key in ("text", "text_pair") if key in example]
   if "words" in example:

@@ -77,14 +77,17 @@ def _texts(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def check(
-  sources: Mapping[str, Any], seen: Mapping[str, Seen], max_length: int
+  sources: Mapping[str, Any],
+  seen: Mapping[str, Seen],
+  max_length: int | None,
 ) -> list[Finding]:
   """Judges the texts of all splits.
 
   Args:
     sources: {split: source}.
     seen: {split: its survey}.
-    max_length: tokens that the model gets.
+    max_length: tokens that the model gets; None: what is longer goes on in
+      another row.
   """
   found = [*_empty(sources, seen), *_cut(seen, max_length), *_unknown(seen)]
   if all(f.level == "note" for f in found):
@@ -127,7 +130,9 @@ def _empty(
   ]
 
 
-def _cut(seen: Mapping[str, Seen], max_length: int) -> list[Finding]:
+def _cut(seen: Mapping[str, Seen], max_length: int | None) -> list[Finding]:
+  if max_length is None:
+    return []
   tokens = np.concatenate([s.tokens for s in seen.values()])
   cut = int((tokens > max_length).sum())
   if not cut:

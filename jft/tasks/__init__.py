@@ -7,7 +7,8 @@ step = jft.make_train_step(net.apply, task, tx)
 
 import types
 
-from jft.tasks import classes, numbers, tags
+from jft.tasks import causal, classes, numbers, tags
+from jft.tasks.causal import causal_lm
 from jft.tasks.classes import classification
 from jft.tasks.numbers import regression
 from jft.tasks.tags import token_classification
@@ -19,6 +20,7 @@ __all__ = [
   "RESERVED",
   "Expected",
   "Task",
+  "causal_lm",
   "classification",
   "model_inputs",
   "regression",
@@ -31,6 +33,7 @@ BETTER: Mapping[str, Mapping[str, str]] = types.MappingProxyType(
     "regression": numbers.BETTER,
     "similarity": numbers.BETTER,
     "token_classification": tags.BETTER,
+    "causal_lm": causal.BETTER,
   }
 )
 """{task.name of a config: {metric: which of its values is best}}."""

@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jft import losses, metrics
 from jft.spans import span_report, spans
-from jft.tasks import classes
+from jft.tasks import classes, per_token
+from jft.tasks.per_token import IGNORED
 from jft.tasks.task import Expected, Task
-from jft.typing import Any, Array, Batch, Float, Outputs, Sequence
+from jft.typing import Any, Array, Outputs, Sequence
 
 BETTER = types.MappingProxyType(
   {
@@ -21,8 +21,6 @@ BETTER = types.MappingProxyType(
     "val/loss": "min",
   }
 )
-IGNORED = -1
-"""The label of a token that nothing is asked of."""
 _SHOWN = 60
 
 
@@ -41,26 +39,10 @@ def token_classification(
   """
   names = tuple(tag_names)
 
-  def loss(outputs: Outputs, batch: Batch) -> Float[Array, "b"]:
-    logits, label = outputs["logits"], batch["label"]
-    flat = losses.softmax_cross_entropy(
-      logits.reshape(-1, logits.shape[-1]),
-      jnp.maximum(label, 0).reshape(-1),
-      smoothing=label_smoothing,
-    )
-    return _mean(flat.reshape(label.shape), label)
-
-  def accuracy(outputs: Outputs, batch: Batch) -> Float[Array, "b"]:
-    logits, label = outputs["logits"], batch["label"]
-    flat = metrics.accuracy(
-      logits.reshape(-1, logits.shape[-1]), label.reshape(-1)
-    )
-    return _mean(flat.reshape(label.shape), label)
-
   return Task(
-    loss=loss,
-    metrics={"token_accuracy": accuracy},
-    weight=_words,
+    loss=per_token.make_loss(label_smoothing),
+    metrics={"token_accuracy": per_token.accuracy},
+    weight=per_token.count,
     kept=_kept,
     right="token_accuracy",
     summary=lambda seen: _summary(seen, names),
@@ -71,16 +53,6 @@ def token_classification(
     least_loss=lambda k: classes.least_loss(label_smoothing, k),
     name="token_classification",
   )
-
-
-def _words(batch: Batch) -> Float[Array, "b"]:
-  return (batch["label"] != IGNORED).sum(-1).astype(jnp.float32)
-
-
-def _mean(values: Float[Array, "b n"], label: Array) -> Float[Array, "b"]:
-  asked = label != IGNORED
-  total = jnp.where(asked, values, 0.0).sum(-1)
-  return total / jnp.maximum(asked.sum(-1), 1)
 
 
 def _kept(outputs: Outputs) -> dict[str, Array]:

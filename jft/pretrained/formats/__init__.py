@@ -4,11 +4,16 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from jft import gguf_header
 from jft.errors import UserError
 from jft.pretrained.formats import (
   flax_msgpack,
+  gguf_config,
+  gguf_file,
   keras_h5,
+  llama2c,
   npz,
   orbax_folder,
   safetensors,
@@ -19,7 +24,7 @@ from jft.pretrained.formats import (
 )
 from jft.pretrained.formats.lazy import Tensors, shape_of
 
-__all__ = ["FORMATS", "Format", "Tensors", "read", "shape_of"]
+__all__ = ["FORMATS", "Format", "Tensors", "read", "settings", "shape_of"]
 
 
 @dataclass(frozen=True)
@@ -30,11 +35,14 @@ class Format:
     name: for messages.
     fits: (path, its first 512 bytes) -> whether the file is of this format.
     read: path -> the named tensors.
+    settings: path -> the model's, as in transformers' config.json, of a format
+      that keeps them beside the weights in one file.
   """
 
   name: str
   fits: Callable[[Path, bytes], bool]
   read: Callable[[Path], Tensors]
+  settings: Callable[[Path], dict[str, Any]] | None = None
 
 
 def read(path: str | Path) -> Tensors:
@@ -57,18 +65,50 @@ def read(path: str | Path) -> Tensors:
       f"{path} is a folder, and no Orbax checkpoint; give the file in it, or"
       " the folder to locate()."
     )
-  try:
-    with open(path, "rb") as file:
-      head = file.read(512)
-  except OSError as error:
-    raise UserError(f"cannot read {path}: {error}.") from error
-  for known in FORMATS:
-    if known.fits(path, head):
-      return known.read(path)
+  head = _head(path)
+  if (known := _known(path, head)) is not None:
+    return known.read(path)
   raise UserError(
     f"{path} is in no format that jft reads: it begins with {head[:8]!r}."
     f" Known: {'; '.join(known.name for known in FORMATS)}."
   )
+
+
+def settings(path: str | Path) -> dict[str, Any]:
+  """Returns the model's settings that a file of weights itself holds.
+
+  Args:
+    path: any of `FORMATS`.
+
+  Returns:
+    What transformers' config.json would say; {} for a format without settings.
+
+  Raises:
+    UserError: if the file is damaged or says what is not known.
+  """
+  path = Path(path)
+  known = None if path.is_dir() else _known(path, _head(path))
+  return known.settings(path) if known and known.settings else {}
+
+
+def _head(path: Path) -> bytes:
+  try:
+    with open(path, "rb") as file:
+      return file.read(512)
+  except OSError as error:
+    raise UserError(f"cannot read {path}: {error}.") from error
+
+
+def _known(path: Path, head: bytes) -> Format | None:
+  return next((known for known in FORMATS if known.fits(path, head)), None)
+
+
+def _is_gguf(path: Path, head: bytes) -> bool:
+  return head.startswith(gguf_header.MAGIC) or path.suffix == ".gguf"
+
+
+def _is_llama2c(path: Path, head: bytes) -> bool:
+  return llama2c.fits(head)
 
 
 def _is_safetensors(path: Path, head: bytes) -> bool:
@@ -133,12 +173,14 @@ def _read_index(path: Path) -> Tensors:
 
 
 FORMATS: tuple[Format, ...] = (
+  Format("GGUF (.gguf)", _is_gguf, gguf_file.read, gguf_config.config),
   Format("index of a sharded model (.index.json)", _is_index, _read_index),
   Format("torch zip (.pth, .pt, .bin)", _is_torch_zip, torch_pickle.read),
   Format("torch before 1.6 (.pth)", _is_torch_legacy, torch_pickle.read),
   Format("NumPy (.npz)", _is_npz, npz.read),
   Format("Keras (.h5, .weights.h5, .keras)", _is_keras, keras_h5.read),
   Format("TensorFlow (.ckpt.index)", _is_bundle, tensor_bundle.read),
+  Format("llama2.c (.bin)", _is_llama2c, llama2c.read, llama2c.config),
   Format("safetensors", _is_safetensors, safetensors.read),
   Format("Flax (.msgpack)", _is_msgpack, flax_msgpack.read),
 )

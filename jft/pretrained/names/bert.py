@@ -1,8 +1,8 @@
 """BERT: jft's names to those of Hugging Face transformers."""
 
+import types
 from collections.abc import Iterable
 
-from jft.pretrained.dialect import Dialect
 from jft.pretrained.layouts import Entry
 from jft.pretrained.names import bert_google, text
 from jft.pretrained.names.text import ANCHOR, Config, Naming, dense, norm
@@ -70,27 +70,15 @@ def dropped(config: Config) -> Rules:
   return (next_sentence, *text.dropped(config, words))
 
 
-def ties(config: Config) -> dict[str, str]:
-  """Returns {copy: tensor that it must equal} of the masked words' head."""
-  if config.task != "mlm":
-    return {}
-  return {
+TIED = types.MappingProxyType(
+  {
     "cls.predictions.decoder.weight": f"bert.{ANCHOR}",
     "cls.predictions.decoder.bias": "cls.predictions.bias",
   }
-
-
-HF = Dialect(
-  "hf",
-  fits=text.has_anchor,
-  table=table,
-  dropped=dropped,
-  head=HEAD,
-  check=text.check,
-  ties=ties,
 )
+"""Copies in the masked words' head, and what each must equal."""
 
-DIALECTS = (HF, text.flax(table, dropped, HEAD), bert_google.GOOGLE)
+DIALECTS = (*text.dialects(table, dropped, HEAD, TIED), bert_google.GOOGLE)
 
 
 def _block(ours: str, theirs: str, naming: Naming) -> dict[str, Entry]:

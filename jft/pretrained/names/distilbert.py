@@ -1,8 +1,8 @@
 """DistilBERT: jft's names to those of Hugging Face transformers."""
 
+import types
 from collections.abc import Iterable
 
-from jft.pretrained.dialect import Dialect
 from jft.pretrained.layouts import Entry
 from jft.pretrained.names import text
 from jft.pretrained.names.text import ANCHOR, Config, Naming, dense, norm
@@ -65,24 +65,12 @@ def dropped(config: Config) -> Rules:
   return text.dropped(config, rf"(.*[./])?{_WORDS}[./].*")
 
 
-def ties(config: Config) -> dict[str, str]:
-  """Returns {copy: tensor that it must equal} of the masked words' head."""
-  if config.task != "mlm":
-    return {}
-  return {"vocab_projector.weight": f"distilbert.{ANCHOR}"}
-
-
-HF = Dialect(
-  "hf",
-  fits=text.has_anchor,
-  table=table,
-  dropped=dropped,
-  head=HEAD,
-  check=text.check,
-  ties=ties,
+TIED = types.MappingProxyType(
+  {"vocab_projector.weight": f"distilbert.{ANCHOR}"}
 )
+"""Copies in the masked words' head, and what each must equal."""
 
-DIALECTS = (HF, text.flax(table, dropped, HEAD))
+DIALECTS = text.dialects(table, dropped, HEAD, TIED)
 
 
 def _block(ours: str, theirs: str, naming: Naming) -> dict[str, Entry]:

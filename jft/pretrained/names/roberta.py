@@ -1,8 +1,8 @@
 """RoBERTa and XLM-R: jft's names to those of Hugging Face transformers."""
 
+import types
 from collections.abc import Iterable
 
-from jft.pretrained.dialect import Dialect
 from jft.pretrained.layouts import Entry
 from jft.pretrained.names import bert, text
 from jft.pretrained.names.text import ANCHOR, Config, Naming, dense, norm
@@ -57,24 +57,12 @@ def dropped(config: Config) -> Rules:
   return text.dropped(config, r"(.*[./])?lm_head[./].*")
 
 
-def ties(config: Config) -> dict[str, str]:
-  """Returns {copy: tensor that it must equal} of the masked words' head."""
-  if config.task != "mlm":
-    return {}
-  return {
+TIED = types.MappingProxyType(
+  {
     "lm_head.decoder.weight": f"roberta.{ANCHOR}",
     "lm_head.decoder.bias": "lm_head.bias",
   }
-
-
-HF = Dialect(
-  "hf",
-  fits=text.has_anchor,
-  table=table,
-  dropped=dropped,
-  head=HEAD,
-  check=text.check,
-  ties=ties,
 )
+"""Copies in the masked words' head, and what each must equal."""
 
-DIALECTS = (HF, text.flax(table, dropped, HEAD))
+DIALECTS = text.dialects(table, dropped, HEAD, TIED)

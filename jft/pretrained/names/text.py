@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 from jft.errors import UserError
 from jft.pretrained.dialect import Dialect, Shapes
 from jft.pretrained.layouts import Entry
-from jft.typing import Any, Callable, Rules
+from jft.typing import Any, Callable, Mapping, Rules
 
 ANCHOR = "embeddings.word_embeddings.weight"
 """The one name that every text encoder of transformers has."""
@@ -138,17 +138,41 @@ def has_anchor(shapes: Shapes) -> bool:
   return any(name.endswith(ANCHOR) for name in shapes)
 
 
-def flax(
-  table: Callable[[Any, Iterable[str]], dict[str, Entry]],
+Table = Callable[[Any, Iterable[str]], dict[str, Entry]]
+
+
+def dialects(
+  table: Table,
   dropped: Callable[[Any], Rules],
   head: str,
-) -> Dialect:
+  tied: Mapping[str, str],
+) -> tuple[Dialect, Dialect]:
+  """Returns the two dialects of transformers: PyTorch's and Flax's.
+
+  Args:
+    table, dropped: as of `Dialect`, with PyTorch's names.
+    head: a regex over the names: the head of any task.
+    tied: {copy: tensor that it must equal} of the masked words' head.
+  """
+  hf = Dialect(
+    "hf",
+    fits=has_anchor,
+    table=table,
+    dropped=dropped,
+    head=head,
+    check=check,
+    ties=lambda config: tied if config.task == "mlm" else {},
+  )
+  return hf, flax(table, dropped, head)
+
+
+def flax(table: Table, dropped: Callable[[Any], Rules], head: str) -> Dialect:
   """Returns the dialect of the Flax models that transformers once had.
 
   They have PyTorch's paths, and jft's own words for leaves and layouts.
 
   Args:
-    table, dropped, head: of the PyTorch dialect.
+    table, dropped, head: of PyTorch's dialect.
 
   Source: transformers 4, modeling_flax_bert.py, modeling_flax_roberta.py and
     modeling_flax_distilbert.py.

@@ -1,0 +1,197 @@
+"""Texts written by a decoder, token after token, in one compiled program."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from jft.errors import UserError
+from jft.models.cache import init_cache
+from jft.net import Net
+from jft.sampling import GREEDY, Sampling, sample
+from jft.typing import (
+  Any,
+  ApplyFn,
+  Array,
+  Bool,
+  Int,
+  Key,
+  Mapping,
+  Sequence,
+  Variables,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Generated:
+  """What was written after each prompt.
+
+  Attributes:
+    tokens: Int["b m"], `pad_id` after the end.
+    lengths: Int["b"], how many were written, the one that ended it included.
+    ended: Bool["b"], whether a stop token ended it.
+  """
+
+  tokens: Int[Array, "b m"]
+  lengths: Int[Array, "b"]
+  ended: Bool[Array, "b"]
+
+
+def generate(
+  net: Net,
+  inputs: Mapping[str, Any],
+  *,
+  max_new_tokens: int,
+  sampling: Sampling = GREEDY,
+  stop: Sequence[int] = (),
+  pad_id: int = 0,
+  key: Key | None = None,
+  variables: Variables | None = None,
+) -> Generated:
+  """Writes on from each prompt.
+
+  The prompts are read at once, then one token at a time is added from what was
+  read before (a cache of keys and values). Compiled once for a network, shapes
+  and settings. Row i is the same whatever other rows stand beside it, up to
+  rounding.
+
+  Args:
+    net: a decoder with its language-model head.
+    inputs: `input_ids` Int["b n"], and `attention_mask`, 0 on padding; prompts
+      of different lengths may be padded on either side.
+    max_new_tokens: m, at most.
+    sampling: how a token is chosen; the default is the likeliest.
+    stop: ids that end a text.
+    pad_id: what stands after the end.
+    key: for sampling.
+    variables: instead of the network's own, such as a `TrainState`'s.
+
+  Raises:
+    UserError: for a network that writes no text, a prompt that is empty or
+      leaves no room in what the model can read, or sampling without a key.
+
+  Source: transformers, GenerationMixin.generate, to which greedy texts are
+    equal token by token.
+  """
+  ids, mask = _checked(net, inputs, max_new_tokens)
+  if sampling.temperature and key is None:
+    raise UserError("sampling needs key=jax.random.key(0), or temperature=0.")
+  return _generate(
+    net.apply,
+    net.spec.config,
+    max_new_tokens,
+    sampling,
+    net.variables if variables is None else variables,
+    ids,
+    mask,
+    jnp.asarray(tuple(stop), jnp.int32),
+    jnp.int32(pad_id),
+    jax.random.key(0) if key is None else key,
+  )
+
+
+def _checked(
+  net: Net, inputs: Mapping[str, Any], new: int
+) -> tuple[Array, Array]:
+  config = net.spec.config
+  if getattr(config, "task", "") != "lm":
+    raise UserError(
+      f"{net.spec.source or net.spec.preset!r} writes no text: generate needs a"
+      " decoder with its language-model head (num_classes=None)."
+    )
+  if new < 1:
+    raise UserError(f"max_new_tokens={new} must be at least 1.")
+  ids = jnp.asarray(inputs["input_ids"], jnp.int32)
+  mask = jnp.asarray(inputs.get("attention_mask", jnp.ones_like(ids)))
+  if ids.ndim != 2 or mask.shape != ids.shape:
+    raise UserError(
+      f"input_ids and attention_mask must be [b n], got {list(ids.shape)} and"
+      f" {list(mask.shape)}."
+    )
+  lengths = jax.device_get(mask.astype(jnp.int32).sum(-1))
+  if not ids.size or not lengths.all():
+    raise UserError(
+      "a prompt is empty: give at least one token, such as the one that begins"
+      " a text."
+    )
+  if (most := int(lengths.max())) + new > config.max_tokens:
+    raise UserError(
+      f"a prompt of {most} tokens and max_new_tokens={new} are more than the"
+      f" {config.max_tokens} that the model can read; shorten one of them."
+    )
+  if (top := int(jax.device_get(ids.max()))) >= config.vocab_size:
+    raise UserError(
+      f"the prompt has the token {top}, and the model only {config.vocab_size}:"
+      " is the tokenizer that of the model?"
+    )
+  return ids, mask
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _generate(
+  apply: ApplyFn,
+  config: Any,
+  new: int,
+  sampling: Sampling,
+  variables: Variables,
+  ids: Int[Array, "b n"],
+  mask: Int[Array, "b n"],
+  stop: Int[Array, "s"],
+  pad_id: Int[Array, ""],
+  key: Key,
+) -> Generated:
+  b, n = ids.shape
+  ids, mask = _to_the_right(ids, mask)
+  cache = init_cache(config, b, n + new, _dtype(apply, variables, ids, mask))
+  keys = jax.vmap(lambda row: jax.random.fold_in(key, row))(jnp.arange(b))
+
+  def choose(outputs: Any, step: Any) -> Int[Array, "b"]:
+    drawn = jax.vmap(lambda k: jax.random.fold_in(k, step))(keys)
+    return sample(outputs["logits"][:, -1], sampling, drawn)
+
+  def read(cache: Any, ids: Array, mask: Array) -> Any:
+    inputs = {"input_ids": ids, "attention_mask": mask, "cache": cache}
+    return apply(variables, inputs)
+
+  def go_on(carry: Any) -> Any:
+    step, _, done, _, _ = carry
+    return (step < new) & ~done.all()
+
+  def write(carry: Any) -> Any:
+    step, token, done, written, cache = carry
+    token = jnp.where(done, pad_id, token)
+    written = jax.lax.dynamic_update_index_in_dim(written, token, step, 1)
+    done = done | jnp.isin(token, stop)
+    outputs = read(cache, token[:, None], jnp.ones((b, 1), mask.dtype))
+    return step + 1, choose(outputs, step + 1), done, written, outputs["cache"]
+
+  outputs = read(cache, ids, mask)
+  carry = (
+    jnp.int32(0),
+    choose(outputs, 0),
+    jnp.zeros(b, bool),
+    jnp.full((b, new), pad_id, jnp.int32),
+    outputs["cache"],
+  )
+  step, _, done, written, _ = jax.lax.while_loop(go_on, write, carry)
+  ends = jnp.isin(written, stop) & (jnp.arange(new) < step)
+  first = jnp.where(ends.any(1), ends.argmax(1) + 1, step)
+  return Generated(written, first, done)
+
+
+jax.tree_util.register_dataclass(Generated)
+
+
+def _to_the_right(ids: Array, mask: Array) -> tuple[Array, Array]:
+  """Moves what is no padding to the end of each row, in its order."""
+  order = jnp.argsort(mask > 0, axis=1, stable=True)
+  return jnp.take_along_axis(ids, order, 1), jnp.take_along_axis(mask, order, 1)
+
+
+def _dtype(
+  apply: ApplyFn, variables: Variables, ids: Array, mask: Array
+) -> Any:
+  """The type that the network computes in: that of its states."""
+  inputs = {"input_ids": ids, "attention_mask": mask}
+  return jax.eval_shape(apply, variables, inputs)["hidden"].dtype
