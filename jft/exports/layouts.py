@@ -198,7 +198,10 @@ def _arrays(
   flat, config = _flat(subject), subject.spec.config
   places.check_head(family, config, subject.spec.head)
   dialect = places.dialect_of(family, project, config, list(flat))
-  return export.to_source(flat, dialect.table(config, hint))
+  table = dialect.table(config, hint)
+  # In the table's order, which is that of the layers.
+  ordered = {name: flat[name] for name in table if name in flat}
+  return export.to_source(ordered, table)
 
 
 def _flat(subject: Subject) -> dict[str, np.ndarray]:
@@ -212,7 +215,7 @@ def _said_elsewhere(subject: Subject) -> tuple[str, ...]:
   if subject.spec.kind != "text":
     return ()
   config, headed = subject.spec.config, subject.spec.head is not None
-  free = ("normalize",)
+  free = ("normalize", *(["task"] if config.task == "mlm" else []))
   alone = not headed and config.pooling in ("cls", "mean")
   if alone or config.task != "classification":
     free += ("pooling",)

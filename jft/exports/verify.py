@@ -73,7 +73,10 @@ def folder(subject: Subject, path: pathlib.Path) -> Compared:
   Raises:
     UserError: naming the first difference.
   """
-  again = net.load_pretrained(str(path), arch=subject.own)
+  # That words are to be scored, transformers' files do not say by themselves.
+  words = getattr(subject.spec.config, "task", "") == "mlm"
+  options = {"task": "mlm"} if words else {}
+  again = net.load_pretrained(str(path), arch=subject.own, **options)
   _leaves(subject.variables, again.variables)
   if subject.own is None:
     _spec(subject.spec, again.spec)
