@@ -6,6 +6,8 @@ from typing import Any
 
 from jft.errors import UserError, did_you_mean
 from jft.models.head import Head
+from jft.pretrained.dialect import Shapes
+from jft.pretrained.layouts import Entry
 from jft.typing import Mapping
 
 _HEAD = ("num_classes", "widths", "activation", "dropout")
@@ -114,3 +116,36 @@ def head_of(found: Mapping[str, Any]) -> Head | int | None:
     raise UserError(
       f"config.json: no head has {reprlib.repr(stated)} ({error})."
     ) from error
+
+
+def own_classes(
+  config: Any, table: Mapping[str, Entry], shapes: Shapes
+) -> int | None:
+  """Returns how many outputs the source's own head has, None without one.
+
+  Args:
+    config: of the model.
+    table: {jft name: Entry}.
+    shapes: {source name: shape}.
+  """
+  task = getattr(config, "task", "")
+  if task == "lm" and config.tied:
+    return config.vocab_size
+  # A decoder's classifier has no bias.
+  for leaf in ("bias", "out/bias", "class/bias", "kernel"):
+    entry = table.get(f"params/head/{leaf}")
+    if entry and entry.source in shapes:
+      if task in ("lm", "mlm"):
+        return config.vocab_size  # which may have been asked to grow
+      return shapes[entry.source][0]
+  return None
+
+
+def source_head(
+  found: Mapping[str, Any],
+  config: Any,
+  table: Mapping[str, Entry],
+  shapes: Shapes,
+) -> Head | int | None:
+  """Returns a source's head: what its card says, else what its tensors show."""
+  return head_of(found) or own_classes(config, table, shapes)

@@ -33,8 +33,7 @@ from jft.models import (
   vit_to_hf,
 )
 from jft.pretrained import timm_config
-from jft.pretrained.dialect import Dialect, Shapes
-from jft.pretrained.layouts import Entry
+from jft.pretrained.dialect import Dialect
 from jft.pretrained.names import bert as bert_names
 from jft.pretrained.names import convnext as convnext_names
 from jft.pretrained.names import densenet as densenet_names
@@ -311,26 +310,3 @@ def preset(arch: str) -> tuple[Family, Any]:
     f"no architecture {arch!r}.{did_you_mean(arch, known)} There are:"
     f" {', '.join(known)}."
   )
-
-
-def own_classes(
-  config: Any, table: Mapping[str, Entry], shapes: Shapes
-) -> int | None:
-  """Returns how many outputs the source's own head has, None without one.
-
-  Args:
-    config: of the model.
-    table: {jft name: Entry}.
-    shapes: {source name: shape}.
-  """
-  task = getattr(config, "task", "")
-  if task == "lm" and config.tied:
-    return config.vocab_size
-  # A decoder's classifier has no bias.
-  for leaf in ("bias", "out/bias", "class/bias", "kernel"):
-    entry = table.get(f"params/head/{leaf}")
-    if entry and entry.source in shapes:
-      if task in ("lm", "mlm"):
-        return config.vocab_size  # which may have been asked to grow
-      return shapes[entry.source][0]
-  return None

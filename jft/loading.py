@@ -97,10 +97,9 @@ def plan(located: hub.Located, arch: str | None, change: Change) -> Plan:
   given, options = options_of.images(family, change.options)
   use = _own_use(located, config, change)
   options = {**use, **options_of.new_task(config, change.num_classes, options)}
-  # Only a preset's name leaves open what this project computes differently.
-  stated = arch is None and cards.states_config(located.config)
-  adjusted = config if stated else dialect.adjust(config)
-  config, options = options_of.configure(adjusted, given, options)
+  if arch or not cards.states_config(located.config):  # else all is said
+    config = dialect.adjust(config)
+  config, options = options_of.configure(config, given, options)
   dialect.check(config, shapes)
   table = dialect.table(config, shapes)
   dropped = _dropped(dialect, config, change)
@@ -114,9 +113,7 @@ def plan(located: hub.Located, arch: str | None, change: Change) -> Plan:
     config = surgery.shortened(config, change.keep_blocks)
   head = change.num_classes or None
   if change.num_classes is None:
-    head = cards.head_of(located.config) or families.own_classes(
-      config, table, shapes
-    )
+    head = cards.source_head(located.config, config, table, shapes)
   module = family.module(config, head, **options)
   return Plan(
     located,
