@@ -22,6 +22,7 @@ _NAMES = {
   "TrainState": "jft.state",
   "UserError": "jft.errors",
   "evaluate": "jft.evaluation",
+  "export": "jft.exports.writing",
   "fit": "jft.loop",
   "init": "jft.net",
   "load_pretrained": "jft.net",

@@ -1,8 +1,9 @@
-"""Files that appear complete or not at all."""
+"""Files and folders that appear complete or not at all."""
 
 import contextlib
 import os
 import pathlib
+import shutil
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -55,3 +56,41 @@ def _sync(path: str | os.PathLike[str]) -> None:
     os.fsync(opened)
   finally:
     os.close(opened)
+
+
+@contextlib.contextmanager
+def new_folder(
+  path: str | os.PathLike[str], *, replace: bool = False
+) -> Iterator[pathlib.Path]:
+  """Yields an empty folder that gets `path`'s name once all is in it.
+
+  Nothing is left behind where the work fails or is interrupted; an old folder,
+  if any, then stays as it was.
+
+  Args:
+    path: where to; folders above it are made.
+    replace: take the place of a folder that is there.
+
+  Raises:
+    FileExistsError: if something is there that may not be replaced.
+  """
+  path = pathlib.Path(path).absolute()
+  path.parent.mkdir(parents=True, exist_ok=True)
+  partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+  before = path.with_name(f".{path.name}.{os.getpid()}.before")
+  partial.mkdir()
+  try:
+    yield partial
+    sync_all(partial)
+    if path.exists() and replace:
+      os.rename(path, before)
+    try:
+      os.rename(partial, path)  # onto nothing, or an empty folder
+    except OSError as error:
+      if before.exists():
+        os.rename(before, path)
+      raise FileExistsError(f"{path} is there already.") from error
+  finally:
+    shutil.rmtree(partial, ignore_errors=True)
+  _sync(path.parent)
+  shutil.rmtree(before, ignore_errors=True)

@@ -29,10 +29,7 @@ def describe() -> dict[str, Any]:
   """Returns the environment as plain JSON values, for `run.json`."""
   devices = jax.devices()
   return {
-    "versions": {
-      "python": platform.python_version(),
-      **{name: importlib.metadata.version(name) for name in _PACKAGES},
-    },
+    "versions": versions(),
     "device": {
       "platform": devices[0].platform,
       "kind": devices[0].device_kind,
@@ -45,6 +42,12 @@ def describe() -> dict[str, Any]:
     # What runs, whether it lies in a checkout or in a wheel.
     "code_sha256": _code_sha256(),
   }
+
+
+def versions() -> dict[str, str]:
+  """Returns {package: version} of what jft computes with."""
+  found = {name: importlib.metadata.version(name) for name in _PACKAGES}
+  return {"python": platform.python_version(), **found}
 
 
 def _code_sha256() -> str:

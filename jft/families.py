@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import types
 
+from jft import cards
 from jft.errors import UserError, did_you_mean
 from jft.models import (
   bert,
@@ -21,14 +22,18 @@ from jft.models import (
   llama,
   llama_config,
   mobilenetv2,
+  mobilenetv2_hf,
   resnet,
+  resnet_config,
   roberta,
+  text_config,
   vgg,
   vit,
   vit_hf,
+  vit_to_hf,
 )
-from jft.pretrained.dialect import Dialect, Shapes
-from jft.pretrained.layouts import Entry
+from jft.pretrained import timm_config
+from jft.pretrained.dialect import Dialect
 from jft.pretrained.names import bert as bert_names
 from jft.pretrained.names import convnext as convnext_names
 from jft.pretrained.names import densenet as densenet_names
@@ -62,6 +67,8 @@ class Family:
     positions: config -> (regex, fn(array, shape) -> array) of the leaves whose
       shape follows from the image's size, if any.
     from_hf: a `config.json` of transformers -> config; its `model_types`.
+    to_hf: (config, whether there is a head, the source's model type or "") ->
+      such a file's settings, so that `from_hf` gives the config back.
   """
 
   name: str
@@ -75,6 +82,7 @@ class Family:
   positions: Callable[[Any], Rules] = lambda config: ()
   from_hf: Callable[[Mapping[str, Any]], Any] | None = None
   model_types: tuple[str, ...] = ()
+  to_hf: Callable[[Any, bool, str], dict[str, Any]] | None = None
 
 
 RESNET = Family(
@@ -85,6 +93,7 @@ RESNET = Family(
   resnet_names.DIALECTS,
   stem="params/stem(_0)?/conv/kernel",
   from_hf=resnet.Config.from_hf,
+  to_hf=resnet_config.to_hf,
   model_types=("resnet",),
 )
 
@@ -114,6 +123,7 @@ CONVNEXT = Family(
   convnext_names.DIALECTS,
   stem="params/stem/conv/kernel",
   from_hf=convnext_config.from_hf,
+  to_hf=convnext_config.to_hf,
   model_types=("convnext",),
 )
 
@@ -124,7 +134,8 @@ MOBILENETV2 = Family(
   mobilenetv2.module,
   mobilenetv2_names.DIALECTS,
   stem="params/stem/conv/kernel",
-  from_hf=mobilenetv2.from_hf,
+  from_hf=mobilenetv2_hf.from_hf,
+  to_hf=mobilenetv2_hf.to_hf,
   model_types=("mobilenet_v2",),
 )
 
@@ -136,6 +147,7 @@ EFFICIENTNET = Family(
   efficientnet_names.DIALECTS,
   stem="params/stem/conv/kernel",
   from_hf=efficientnet_hf.from_hf,
+  to_hf=efficientnet_hf.to_hf,
   model_types=("efficientnet",),
 )
 
@@ -150,6 +162,7 @@ BERT = Family(
   bert_names.DIALECTS,
   words=_WORDS,
   from_hf=bert.BertConfig.from_hf,
+  to_hf=text_config.to_hf,
   model_types=("bert",),
 )
 
@@ -161,6 +174,7 @@ ROBERTA = Family(
   roberta_names.DIALECTS,
   words=_WORDS,
   from_hf=roberta.RobertaConfig.from_hf,
+  to_hf=text_config.to_hf,
   model_types=("roberta", "xlm-roberta", "camembert"),
 )
 
@@ -172,6 +186,7 @@ DISTILBERT = Family(
   distilbert_names.DIALECTS,
   words=_WORDS,
   from_hf=distilbert.DistilBertConfig.from_hf,
+  to_hf=text_config.to_hf,
   model_types=("distilbert",),
 )
 
@@ -184,6 +199,7 @@ LLAMA = Family(
   words="params/embeddings/word/embedding",
   scores="params/head/kernel",
   from_hf=llama.LlamaConfig.from_hf,
+  to_hf=llama_config.to_hf,
   model_types=llama_config.MODEL_TYPES,
 )
 
@@ -218,6 +234,7 @@ VIT = Family(
   vit.module,
   vit_names.DIALECTS,
   from_hf=vit_hf.from_hf,
+  to_hf=vit_to_hf.to_hf,
   model_types=vit_hf.MODEL_TYPES,
   stem="params/embeddings/patch/kernel",
   positions=lambda config: (
@@ -255,16 +272,20 @@ def recognise(found: Mapping[str, Any]) -> tuple[Family, Any] | None:
   """Returns the family and config that a source's own config.json names.
 
   Args:
-    found: of jft (`family`, `preset`), of timm (`architecture`) or of
-      transformers (`model_type`).
+    found: of jft (`family`, and `preset` or `config`), of timm
+      (`architecture`) or of transformers (`model_type`).
 
   Raises:
     UserError: if the config asks for something that jft's family is not.
   """
   if "family" in found:
+    family = FAMILIES.get(str(found["family"]))
+    if "config" in found and family is not None:
+      return family, cards.config_of(family.name, family.presets, found)
     return preset(str(found.get("preset", "")))
   if "architecture" in found:
-    return preset(str(found["architecture"]))
+    family, config = preset(str(found["architecture"]))
+    return family, timm_config.configured(config, found)
   for family in FAMILIES.values():
     if family.from_hf and found.get("model_type") in family.model_types:
       return family, family.from_hf(found)
@@ -289,26 +310,3 @@ def preset(arch: str) -> tuple[Family, Any]:
     f"no architecture {arch!r}.{did_you_mean(arch, known)} There are:"
     f" {', '.join(known)}."
   )
-
-
-def own_classes(
-  config: Any, table: Mapping[str, Entry], shapes: Shapes
-) -> int | None:
-  """Returns how many outputs the source's own head has, None without one.
-
-  Args:
-    config: of the model.
-    table: {jft name: Entry}.
-    shapes: {source name: shape}.
-  """
-  task = getattr(config, "task", "")
-  if task == "lm" and config.tied:
-    return config.vocab_size
-  # A decoder's classifier has no bias.
-  for leaf in ("bias", "out/bias", "class/bias", "kernel"):
-    entry = table.get(f"params/head/{leaf}")
-    if entry and entry.source in shapes:
-      if task in ("lm", "mlm"):
-        return config.vocab_size  # which may have been asked to grow
-      return shapes[entry.source][0]
-  return None

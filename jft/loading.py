@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import jax
 import jax.numpy as jnp
 
-from jft import families, tree
+from jft import cards, families, tree
 from jft import options as options_of
 from jft.errors import UserError
 from jft.families import Family
@@ -17,9 +17,10 @@ from jft.pretrained import adapt, constants, formats, hub, sentence, surgery
 from jft.pretrained.dialect import Dialect, choose
 from jft.pretrained.formats.lazy import shape_of
 from jft.pretrained.layouts import Entry
+from jft.pretrained.names.jft import JFT
 from jft.pretrained.report import Report, Row
 from jft.pretrained.ties import tied
-from jft.spec import Spec, fresh_image_facts, spec_of
+from jft.spec import Spec, count, fresh_image_facts, spec_of
 from jft.typing import (
   Any,
   ApplyFn,
@@ -92,15 +93,17 @@ def plan(located: hub.Located, arch: str | None, change: Change) -> Plan:
   shapes = {name: shape_of(weights, name) for name in weights}
   family, config = architecture(located, arch)
   channels = getattr(config, "in_channels", 0)
-  dialect = choose(family.name, family.dialects, shapes)
+  dialect = choose(family.name, (*family.dialects, JFT), shapes)
   given, options = options_of.images(family, change.options)
   use = _own_use(located, config, change)
   options = {**use, **options_of.new_task(config, change.num_classes, options)}
-  config, options = options_of.configure(dialect.adjust(config), given, options)
+  if arch or not cards.states_config(located.config):  # else all is said
+    config = dialect.adjust(config)
+  config, options = options_of.configure(config, given, options)
   dialect.check(config, shapes)
   table = dialect.table(config, shapes)
   dropped = _dropped(dialect, config, change)
-  if "mean" not in given:
+  if "mean" not in given and not cards.states_mean(located.config):
     constants.check(weights, dialect.constants(config))
   if change.num_classes is None:  # else the head goes, and its copies with it
     dropped = [*tied(weights, dialect.ties(config)), *dropped]
@@ -110,7 +113,7 @@ def plan(located: hub.Located, arch: str | None, change: Change) -> Plan:
     config = surgery.shortened(config, change.keep_blocks)
   head = change.num_classes or None
   if change.num_classes is None:
-    head = families.own_classes(config, table, shapes)
+    head = cards.source_head(located.config, config, table, shapes)
   module = family.module(config, head, **options)
   return Plan(
     located,
@@ -162,7 +165,7 @@ def fill(plan: Plan, key: Key | None, place: adapt.Place) -> Loaded:
     family,
     plan.dialect,
     config,
-    _count(plan.head),
+    plan.head,
     fresh_head=plan.change.renews_head,
     given=plan.given,
     own=plan.channels,
@@ -198,7 +201,8 @@ def init(
     family.kind,
     arch,
     config,
-    _count(num_classes),
+    count(num_classes),
+    head=num_classes,
     **fresh_image_facts(family, config, given),
   )
   return Loaded(linen_apply(module), tree.unflatten(flat), spec, Report(rows))
@@ -297,10 +301,6 @@ def _resize(family: Family, config: Any, options: Mapping[str, Any]) -> Rules:
   if "image_size" in options:
     rules += family.positions(config)
   return rules
-
-
-def _count(head: Head | int | None) -> int | None:
-  return head.num_classes if isinstance(head, Head) else head
 
 
 def _target(family: Family, module: Any, config: Any) -> dict[str, Any]:

@@ -28,10 +28,16 @@ def best(workdir: str | pathlib.Path) -> tuple[Any, Run, TrainState]:
 
 def best_model(
   workdir: str | pathlib.Path,
+  *,
+  fit: bool = True,
 ) -> tuple[Any, Net, tuple[str, ...], TrainState]:
   """Returns a workdir's config, network, class names and best state.
 
   Needs the run's folder and the model it started from, but none of its data.
+
+  Args:
+    workdir: of the run.
+    fit: as of `build.model.load_net`.
 
   Raises:
     UserError: if there is no run, or none of its evaluations is saved.
@@ -40,7 +46,7 @@ def best_model(
   facts = saved_facts(workdir)
   config = configs.from_dict(facts["config"])
   names = tuple(facts["model"]["label_names"])
-  network = load_net(config, names)
+  network = load_net(config, names, fit=fit)
   _, state = make_state(config, network, facts["resolved"]["total_steps"])
   with checkpointer(config, workdir, read_only=True) as ckpt:
     return config, network, names, ckpt.restore_best(state)

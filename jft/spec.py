@@ -5,6 +5,7 @@ import pathlib
 import types
 
 from jft.families import Family
+from jft.models.head import Head
 from jft.pretrained import card, preprocessing, sentence
 from jft.pretrained.dialect import Dialect
 from jft.pretrained.hub import Located
@@ -21,6 +22,7 @@ class Spec:
     preset: the architecture's name, "" if it has none.
     config: the family's config record.
     num_classes: outputs of the head, None without one.
+    head: the head's kind as the module has it: a number is the family's own.
     label_names: of the head's classes, () if unknown.
     image_size, mean, std, resize, crop_pct, squeeze: images: as in
       `jft.pretrained.preprocessing.Preprocessing`.
@@ -50,6 +52,7 @@ class Spec:
   max_tokens: int = 0
   source: str = ""
   sha256: str = ""
+  head: Head | int | None = None
 
 
 def spec_of(
@@ -57,7 +60,7 @@ def spec_of(
   family: Family,
   dialect: Dialect,
   config: Any,
-  num_classes: int | None,
+  head: Head | int | None,
   *,
   fresh_head: bool,
   given: Mapping[str, Any] = types.MappingProxyType({}),
@@ -68,7 +71,7 @@ def spec_of(
   Args:
     located: the source.
     family, dialect, config: its architecture, and how it is written.
-    num_classes: of the head, None without one.
+    head: of the model, None without one.
     fresh_head: the head is new, so the source's class names do not fit it.
     given: what the user says of image_size, mean and std.
     own: channels that the source's model reads (0: as the config).
@@ -77,6 +80,7 @@ def spec_of(
     UserError: if nobody says how the model's images are to be prepared.
   """
   kept = card.names_of(located.config)
+  num_classes = count(head)
   known = {dialect.adjust(c): name for name, c in family.presets.items()}
   images = {}
   if family.kind == "image":
@@ -103,8 +107,14 @@ def spec_of(
     max_tokens=_max_tokens(located, family, config),
     source=located.source,
     sha256=located.sha256,
+    head=head,
     **images,
   )
+
+
+def count(head: Head | int | None) -> int | None:
+  """Returns how many outputs a head has."""
+  return head.num_classes if isinstance(head, Head) else head
 
 
 def _of_one_size(config: Any) -> dict[str, Any]:

@@ -94,6 +94,7 @@ def golden(name, got):
     "train",
     "evaluate",
     "predict",
+    "export",
     "inspect",
     "models",
     "check",

@@ -17,6 +17,7 @@ PAGES = (
   "BUILD.md",
   "CHANGELOG.md",
   "README.md",
+  "docs/export.md",
   "docs/models.md",
   "docs/reliability.md",
   "docs/reproducibility.md",
@@ -89,7 +90,8 @@ def test_tests_that_are_named_exist(page):
 
 
 @pytest.mark.parametrize(
-  "page", ["BUILD.md", "README.md", "docs/reproducibility.md"]
+  "page",
+  ["BUILD.md", "README.md", "docs/export.md", "docs/reproducibility.md"],
 )
 def test_commands_are_accepted(page, monkeypatch):
   monkeypatch.chdir(ROOT)
@@ -152,6 +154,15 @@ def test_the_program_of_own_models_runs(tmp_path):
   assert printed.startswith("4 loaded\n")
   assert "resized" in printed
   assert printed.endswith("(1, 5)\n")
+
+
+@pytest.mark.xdist_group("docs")
+def test_the_program_of_exports_runs(tmp_path):
+  (program,) = blocks("docs/export.md", "python")
+  first, second, third = run(program, tmp_path).stdout.splitlines()
+  assert first == "True ['export.json', 'model.json', 'model.stablehlo']"
+  assert second == "('cpu', 'tpu', 'cuda') (5, 10)"
+  assert third == "{'loaded': 65}"
 
 
 def run(program, folder):

@@ -51,6 +51,7 @@ FLOORS = {
   "jft.checkpoint": 3,
   "jft.disk": 3,
   "jft.environment": 3,
+  "jft.cards": 3,
   "jft.evaluation": 3,
   "jft.families": 3,
   "jft.generate": 3,
@@ -73,6 +74,7 @@ FLOORS = {
   "jft.build": 4,
   "jft.config": 4,
   "jft.curves": 4,
+  "jft.exports": 4,
   "jft.finish": 4,
   "jft.history": 4,
   "jft.loop": 4,
@@ -102,11 +104,18 @@ FENCES = {
   "grain": ("jft.data",),
   "matplotlib": ("jft.curves", "jft.pictures"),
   "ml_collections": ("jft.config", "configs"),
-  "orbax": ("jft.disk", "jft.pretrained.formats"),
+  "orbax": ("jft.disk", "jft.exports.savedmodel", "jft.pretrained.formats"),
   "tensorflow_datasets": ("jft.data",),
 }
 # Optional extras: imported inside the function that needs them.
-NEVER_AT_THE_TOP = ("tensorflow", "torch", "torchvision", "transformers")
+NEVER_AT_THE_TOP = (
+  "jax2onnx",
+  "onnxruntime",
+  "tensorflow",
+  "torch",
+  "torchvision",
+  "transformers",
+)
 
 # Tests of the project itself rather than of one module.
 PROJECT_TESTS = {"colab", "docs", "layers"}

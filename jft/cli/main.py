@@ -16,6 +16,7 @@ examples:
   jft train --config=quickstart --workdir=runs/a --config.optim.lr=3e-3
   jft evaluate --workdir=runs/quickstart
   jft predict --workdir=runs/quickstart digit.png
+  jft export runs/quickstart --to=stablehlo
   jft models 'resnet*'
   jft inspect --config=configs/quickstart.py
   jft check --config=configs/quickstart.py
@@ -84,6 +85,7 @@ def _parser():
     bisect,
     check,
     evaluate,
+    export,
     inspect,
     models,
     predict,
@@ -97,6 +99,7 @@ def _parser():
     train,
     evaluate,
     predict,
+    export,
     inspect,
     models,
     check,

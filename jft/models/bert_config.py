@@ -56,6 +56,10 @@ class BertConfig(TextConfig):
     {"model_type": "bert", **HF_FIXED}
   )
 
+  hf_classes: ClassVar[Mapping[str, str]] = types.MappingProxyType(
+    {"bert": "Bert"}
+  )
+
   pooling: Literal["cls_pooler", "cls", "mean"] = "cls_pooler"
   token_types: int = 2
 

@@ -123,3 +123,33 @@ def from_hf(config: Mapping[str, Any]) -> Config:
     image_size=config.get("image_size", 224),
     in_channels=config.get("num_channels", 3),
   )
+
+
+def to_hf(config: Config, headed: bool, model_type: str = "") -> dict[str, Any]:
+  """Returns the settings that `from_hf` reads this config from.
+
+  Args:
+    config: what transformers has no word for is left out.
+    headed: whether there is a classifier.
+    model_type: not needed, there is one.
+
+  >>> config = PRESETS["convnext_small"]
+  >>> from_hf(to_hf(config, True)) == config
+  True
+  """
+  del model_type
+  task = "ForImageClassification" if headed else "Model"
+  return {
+    "model_type": "convnext",
+    "architectures": [f"ConvNext{task}"],
+    "patch_size": 4,
+    "num_stages": 4,
+    "hidden_act": "gelu",
+    "depths": list(config.stage_sizes),
+    "hidden_sizes": list(config.widths),
+    "layer_norm_eps": config.head_norm_eps,
+    "layer_scale_init_value": config.layer_scale,
+    "drop_path_rate": config.drop_path,
+    "image_size": config.image_size,
+    "num_channels": config.in_channels,
+  }

@@ -43,28 +43,6 @@ _KEYS = {
 """{kind: what it reads}."""
 
 
-def check_fixed(
-  title: str, config: Mapping[str, Any], fixed: Mapping[str, Any]
-) -> None:
-  """Raises where a config asks for what the family does not have.
-
-  Args:
-    title: of the family.
-    config: the parsed file.
-    fixed: {key: the value that it must have, or not be there}.
-
-  Raises:
-    UserError: naming the key.
-  """
-  for key, want in fixed.items():
-    got = config.get(key)
-    if got is not None and got != want:
-      raise UserError(
-        f"config.json: {key} is {reprlib.repr(got)}, jft's {title} only has"
-        f" {want!r}."
-      )
-
-
 def fields_of(
   config: Mapping[str, Any], names: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -192,3 +170,13 @@ def rope_from(found: Mapping[str, Any], *, theta: Any, max_tokens: Any) -> Rope:
   if kind in ("dynamic", "yarn", "llama3"):
     fields.setdefault("original_tokens", max_tokens)
   return Rope(**fields)
+
+
+def rope_to_hf(rope: Rope) -> dict[str, Any]:
+  """Returns the `rope_parameters` that `rope_from` reads this from."""
+  keys = _KEYS.get(rope.kind, ())
+  if rope.kind == "dynamic":
+    keys = ("factor",)
+  scaling = {key: getattr(rope, _SCALING[key]) for key in keys}
+  known = {key: value for key, value in scaling.items() if value is not None}
+  return {"rope_type": rope.kind, "rope_theta": rope.theta, **known}

@@ -51,6 +51,10 @@ class DistilBertConfig(TextConfig):
     }
   )
 
+  hf_classes: ClassVar[Mapping[str, str]] = types.MappingProxyType(
+    {"distilbert": "DistilBert"}
+  )
+
   depth: int = 6
   head_dropout: float = 0.2
 

@@ -6,6 +6,7 @@ from typing import Any
 from jft.errors import UserError
 from jft.models.efficientnet import Config, deepened
 from jft.models.hf_fixed import check_fixed
+from jft.models.inverted_residual import rounded
 from jft.typing import Mapping
 
 # jft's EfficientNet has these alone; Keras' and Google's have no others.
@@ -24,6 +25,7 @@ _FIXED: Mapping[str, Any] = types.MappingProxyType(
   }
 )
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)
+_DEPTHS = (1.0, 1.1, 1.2, 1.4, 1.8, 2.2, 2.6, 3.1)  # of B0 to B7
 
 
 def from_hf(config: Mapping[str, Any]) -> Config:
@@ -62,7 +64,40 @@ def from_hf(config: Mapping[str, Any]) -> Config:
   return found
 
 
-def _check_padding(config: Config, listed: list[int]) -> None:
+def to_hf(config: Config, headed: bool, model_type: str = "") -> dict[str, Any]:
+  """Returns the settings that `from_hf` reads this config from.
+
+  Args:
+    config: what transformers has no word for is left out.
+    headed: whether there is a classifier.
+    model_type: not needed, there is one.
+
+  >>> config = from_hf({"width_coefficient": 1.1, "depth_coefficient": 1.2,
+  ...   "image_size": 260, "depthwise_padding": [5, 8, 16]})
+  >>> from_hf(to_hf(config, True)) == config
+  True
+  """
+  del model_type
+  task = "ForImageClassification" if headed else "Model"
+  depths = [d for d in _DEPTHS if deepened(d) == tuple(config.stage_sizes)]
+  return {
+    "model_type": "efficientnet",
+    "architectures": [f"EfficientNet{task}"],
+    **_FIXED,
+    "width_coefficient": config.width,
+    "depth_coefficient": depths[0] if depths else 1.0,
+    "depthwise_padding": _even(config),
+    "hidden_dim": rounded(1280 * config.width),
+    "batch_norm_eps": config.norm_eps,
+    "batch_norm_momentum": config.norm_momentum,
+    "dropout_rate": config.dropout,
+    "drop_connect_rate": config.drop_path,
+    "image_size": config.image_size,
+    "num_channels": config.in_channels,
+  }
+
+
+def _even(config: Config) -> list[int]:
   """transformers lists the blocks where "SAME" pads evenly at one size."""
   side, number, even = -(-config.image_size // 2), 0, []
   for stride, blocks in zip(_STRIDES, config.stage_sizes, strict=True):
@@ -70,6 +105,11 @@ def _check_padding(config: Config, listed: list[int]) -> None:
       even += [number] if side % 2 else []
       side = -(-side // 2)
     number += blocks
+  return even
+
+
+def _check_padding(config: Config, listed: list[int]) -> None:
+  even = _even(config)
   if listed != even:
     raise UserError(
       f"config.json: depthwise_padding is {listed}, but images of"

@@ -11,6 +11,7 @@ from jft.models import decoder_hf
 from jft.models.decoder import Decoder
 from jft.models.decoder_config import FULL, SLIDING, DecoderConfig, Style
 from jft.models.head import Head
+from jft.models.hf_fixed import check_fixed
 from jft.models.rope import Rope
 from jft.typing import Mapping
 
@@ -146,7 +147,7 @@ class GemmaConfig(DecoderConfig):
         f"config.json: model_type is {kind!r}, jft's Gemma reads"
         f" {', '.join(MODEL_TYPES)}."
       )
-    decoder_hf.check_fixed("Gemma", config, _FIXED)
+    check_fixed("Gemma", config, _FIXED)
     third = kind == "gemma3_text"
     usual = {"max_tokens": 131072, "vocab_size": 262208} if third else {}
     fields = usual | decoder_hf.fields_of(config, _FIELDS)

@@ -11,6 +11,7 @@ from jft.models import decoder_hf
 from jft.models.decoder import Decoder
 from jft.models.decoder_config import DecoderConfig, Style
 from jft.models.head import Head
+from jft.models.hf_fixed import check_fixed
 from jft.typing import Mapping
 
 _FIELDS = types.MappingProxyType(
@@ -121,7 +122,7 @@ class Gpt2Config(DecoderConfig):
     Raises:
       UserError: naming the key that asks for something jft's GPT-2 is not.
     """
-    decoder_hf.check_fixed("GPT-2", config, {"model_type": "gpt2", **_FIXED})
+    check_fixed("GPT-2", config, {"model_type": "gpt2", **_FIXED})
     found = dict(config)
     for name, key in (*_ALIASES.items(), ("n_vocab", "vocab_size")):
       if config.get(name) is not None:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 from jft.errors import UserError
 from jft.models import decoder_hf
 from jft.models.decoder_config import FULL, SLIDING, DecoderConfig, Style
+from jft.models.hf_fixed import check_fixed
 from jft.models.rope import Rope
 from jft.typing import Mapping
 
@@ -132,7 +133,7 @@ class LlamaConfig(DecoderConfig):
         f"config.json: model_type is {kind!r}, jft's Llama reads"
         f" {', '.join(MODEL_TYPES)}."
       )
-    decoder_hf.check_fixed("Llama", config, _FIXED)
+    check_fixed("Llama", config, _FIXED)
     fields = _USUAL[kind] | decoder_hf.fields_of(config, _FIELDS)
     heads = fields.get("heads", cls.heads)
     fields.setdefault("kv_heads", heads)
@@ -178,7 +179,7 @@ def _windows(kind: str, config: Mapping[str, Any], depth: Any) -> dict:
     return {}
   window = config.get("sliding_window", 4096) or 0
   if kind == "mistral":
-    decoder_hf.check_fixed("Mistral", config, {"layer_types": None})
+    check_fixed("Mistral", config, {"layer_types": None})
     return {"window": window}
   if not config.get("use_sliding_window", False):
     window = 0
@@ -189,3 +190,51 @@ def _windows(kind: str, config: Mapping[str, Any], depth: Any) -> dict:
   if not found or SLIDING not in found:
     return {}
   return {"window": window, "layer_types": found}
+
+
+_CLASSES = types.MappingProxyType(
+  {"llama": "Llama", "mistral": "Mistral", "qwen2": "Qwen2", "qwen3": "Qwen3"}
+)
+
+
+def to_hf(
+  config: LlamaConfig, headed: bool, model_type: str = ""
+) -> dict[str, Any]:
+  """Returns the settings that `LlamaConfig.from_hf` reads this config from.
+
+  Args:
+    config: of the network.
+    headed: whether there is a head, of the config's task.
+    model_type: of the source, where it has one.
+
+  >>> config = LlamaConfig(width=64, heads=4, kv_heads=2, head_dim=16)
+  >>> LlamaConfig.from_hf(to_hf(config, True)) == config
+  True
+  """
+  kind = model_type if model_type in _CLASSES else _kind(config)
+  tasks = {"lm": "ForCausalLM", "classification": "ForSequenceClassification"}
+  made: dict[str, Any] = {
+    "model_type": kind,
+    "architectures": [
+      f"{_CLASSES[kind]}{tasks[config.task] if headed else 'Model'}"
+    ],
+    **{key: getattr(config, field) for key, field in _FIELDS.items()},
+    "rope_parameters": decoder_hf.rope_to_hf(config.rope),
+    "rope_theta": config.rope.theta,
+  }
+  if kind in ("llama", "qwen3"):
+    made["attention_bias"] = config.out_bias
+  if kind == "llama":
+    return made | {"mlp_bias": config.mlp_bias}
+  made["sliding_window"] = config.window or None
+  if kind != "mistral":
+    made["use_sliding_window"] = bool(config.window)
+  return made
+
+
+def _kind(config: LlamaConfig) -> str:
+  if config.qk_norm:
+    return "qwen3"
+  if config.qkv_bias and not config.out_bias:
+    return "qwen2"
+  return "mistral" if config.window else "llama"

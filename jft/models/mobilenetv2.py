@@ -9,7 +9,6 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jft.models.head import Head
-from jft.models.hf_fixed import check_fixed
 from jft.models.inverted_net import InvertedNet, Outline
 from jft.models.inverted_residual import Padding, Plan, check, rounded
 from jft.typing import Mapping
@@ -80,48 +79,6 @@ PRESETS: Mapping[str, Config] = types.MappingProxyType(
     "mobilenetv2_140": Config(1.4),
     "mobilenetv2_110d": _deep(1.1, 1.2),
     "mobilenetv2_120d": _deep(1.2, 1.4),
-  }
-)
-
-
-def from_hf(config: Mapping[str, Any]) -> Config:
-  """Returns the config that a `config.json` of transformers describes.
-
-  Its BatchNorm keeps 0.997 of the running statistics, as TensorFlow's did;
-  transformers gives that to PyTorch, where it is the share that is replaced.
-
-  Args:
-    config: the parsed file.
-
-  Raises:
-    UserError: naming the key that asks for something jft's MobileNetV2 is not.
-
-  Source: transformers.MobileNetV2Config.
-
-  >>> from_hf({"depth_multiplier": 1.4}).padding
-  'same'
-  """
-  check_fixed("MobileNetV2", config, _HF_FIXED)
-  return Config(
-    width=config.get("depth_multiplier", 1.0),
-    padding="same" if config.get("tf_padding", True) else "symmetric",
-    norm_eps=config.get("layer_norm_eps", 1e-3),
-    norm_momentum=0.997,
-    dropout=config.get("classifier_dropout_prob", 0.8),
-    image_size=config.get("image_size", 224),
-    in_channels=config.get("num_channels", 3),
-  )
-
-
-_HF_FIXED: Mapping[str, Any] = types.MappingProxyType(
-  {
-    "depth_divisible_by": 8,
-    "min_depth": 8,
-    "expand_ratio": 6,
-    "output_stride": 32,
-    "first_layer_is_expansion": True,
-    "finegrained_output": True,
-    "hidden_act": "relu6",
   }
 )
 

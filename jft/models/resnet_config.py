@@ -148,6 +148,37 @@ class Config:
     )
 
 
+def to_hf(config: Config, headed: bool, model_type: str = "") -> dict[str, Any]:
+  """Returns the settings that `Config.from_hf` reads this config from.
+
+  Args:
+    config: what transformers has no word for is left out.
+    headed: whether there is a classifier.
+    model_type: not needed, there is one.
+
+  >>> config = PRESETS["resnet50"]
+  >>> Config.from_hf(to_hf(config, True)) == config
+  True
+  """
+  del model_type
+  wide = EXPANSION[config.block] * config.width
+  stages = len(config.stage_sizes)
+  return {
+    "model_type": "resnet",
+    "architectures": [
+      "ResNetForImageClassification" if headed else "ResNetModel"
+    ],
+    "depths": list(config.stage_sizes),
+    "layer_type": config.block,
+    "embedding_size": config.width,
+    "hidden_sizes": [wide * 2**stage for stage in range(stages)],
+    "hidden_act": "relu",
+    "downsample_in_first_stage": False,
+    "downsample_in_bottleneck": config.strided == "1x1",
+    "num_channels": config.in_channels,
+  }
+
+
 def _deep(*stage_sizes: int, block: Any = "bottleneck") -> Config:
   """A ResNet-D: arXiv:1812.01187."""
   return Config(stage_sizes, block, stem="deep", shortcut="avg_pool")

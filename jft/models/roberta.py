@@ -37,6 +37,14 @@ class RobertaConfig(TextConfig):
   )
   hf_fixed: ClassVar[Mapping[str, Any]] = HF_FIXED
 
+  hf_classes: ClassVar[Mapping[str, str]] = types.MappingProxyType(
+    {
+      "roberta": "Roberta",
+      "xlm-roberta": "XLMRoberta",
+      "camembert": "Camembert",
+    }
+  )
+
   vocab_size: int = 50265
   norm_eps: float = 1e-5
   token_types: int = 1
@@ -56,6 +64,11 @@ class RobertaConfig(TextConfig):
   def mlm_activation(self) -> str:
     """The original has it fixed, whatever the blocks have."""
     return "gelu"
+
+  def hf_written(self) -> dict[str, Any]:
+    """Returns what the file says of this config; `hf_adjusted`'s inverse."""
+    rows = {"max_position_embeddings": self.position_rows}
+    return super().hf_written() | rows
 
   @classmethod
   def hf_adjusted(cls, fields: dict[str, Any]) -> dict[str, Any]:

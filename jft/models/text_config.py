@@ -49,6 +49,7 @@ class TextConfig:
   title: ClassVar[str] = "BERT"
   hf_fields: ClassVar[Mapping[str, str]] = types.MappingProxyType({})
   hf_fixed: ClassVar[Mapping[str, Any]] = types.MappingProxyType({})
+  hf_classes: ClassVar[Mapping[str, str]] = types.MappingProxyType({})
 
   vocab_size: int = 30522
   width: int = 768
@@ -137,10 +138,48 @@ class TextConfig:
       fields["task"] = "tokens"
     return cls(**cls.hf_adjusted(fields))
 
+  def hf_written(self) -> dict[str, Any]:
+    """Returns what the file says of this config; `hf_adjusted`'s inverse."""
+    return {key: getattr(self, f) for key, f in self.hf_fields.items()}
+
   @classmethod
   def hf_adjusted(cls, fields: dict[str, Any]) -> dict[str, Any]:
     """Returns the fields as this family means them, from the file's."""
     return fields
+
+
+def to_hf(
+  config: TextConfig, headed: bool, model_type: str = ""
+) -> dict[str, Any]:
+  """Returns the settings that `from_hf` reads this config from.
+
+  Args:
+    config: what transformers has no word for (`pooling`) is left out.
+    headed: whether there is a head, of the config's task.
+    model_type: which of the names of the family, "" for the first.
+
+  >>> from jft.models.bert_config import BertConfig
+  >>> config = BertConfig(width=384, depth=6, norm_eps=1e-6)
+  >>> BertConfig.from_hf(to_hf(config, True)) == config
+  True
+  """
+  classes = config.hf_classes
+  kind = model_type if model_type in classes else next(iter(classes))
+  task = _HF_TASKS[config.task] if headed else "Model"
+  return {
+    "model_type": kind,
+    "architectures": [f"{classes[kind]}{task}"],
+    **config.hf_written(),
+  }
+
+
+_HF_TASKS = types.MappingProxyType(
+  {
+    "classification": "ForSequenceClassification",
+    "tokens": "ForTokenClassification",
+    "mlm": "ForMaskedLM",
+  }
+)
 
 
 def check_known(what: str, value: Any, known: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from jft.errors import UserError, did_you_mean
 from jft.models.activations import ACTIVATIONS
+from jft.models.hf_fixed import check_fixed
 from jft.models.vit_config import Config
 from jft.typing import Mapping
 
@@ -114,12 +115,7 @@ def _square(key: str, value: Any) -> Any:
 
 
 def _check_fixed(config: Mapping[str, Any], fixed: Mapping[str, Any]) -> None:
-  for key, want in ({"quantization_config": None} | dict(fixed)).items():
-    if config.get(key, want) != want:
-      raise UserError(
-        f"config.json: {key} is {reprlib.repr(config[key])}, jft's ViT only"
-        f" has {want!r}."
-      )
+  check_fixed("ViT", config, {"quantization_config": None, **fixed})
 
 
 def _dinov2(

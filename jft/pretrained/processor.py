@@ -93,6 +93,45 @@ def read(
   return facts | _scale(found, kind, channels)
 
 
+def write(facts: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns a preprocessor_config.json that `read` reads these facts from.
+
+  Args:
+    facts: `Preprocessing`'s fields.
+
+  >>> facts = {"image_size": 224, "mean": (0.5,), "std": (0.5,),
+  ...   "resize": "bicubic", "crop_pct": 0.875, "squeeze": False}
+  >>> read(write(facts), {}, 1) == facts
+  True
+  """
+  crop, share = facts["image_size"], facts["crop_pct"]
+  square = {"height": crop, "width": crop}
+  made: dict[str, Any] = {
+    "do_resize": True,
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+    "image_mean": list(facts["mean"]),
+    "image_std": list(facts["std"]),
+    "resample": RESIZES.index(facts["resize"]),
+  }
+  if share is None:
+    return {"image_processor_type": "ViTImageProcessor", "size": square, **made}
+  side = resized_side(crop, share)
+  made |= {"do_center_crop": True, "crop_size": square}
+  if facts["squeeze"]:
+    sides = {"height": side, "width": side}
+    return {"image_processor_type": "DeiTImageProcessor", "size": sides, **made}
+  short = {"shortest_edge": side}
+  return {"image_processor_type": "BitImageProcessor", "size": short, **made}
+
+
+def resized_side(size: int, crop_pct: float) -> int:
+  """Returns the pixels before the crop, as `jft.data.images` takes them."""
+  # A share such as 224 / 232 must give 232 back, whatever its rounding.
+  return int(size / crop_pct + 1e-6)
+
+
 def _kind(found: Mapping[str, Any], config: Mapping[str, Any]) -> str:
   stated = found.get(
     "image_processor_type", found.get("feature_extractor_type")

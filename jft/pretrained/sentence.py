@@ -52,6 +52,35 @@ def read(folder: Path) -> Sentence | None:
   return Sentence(pooling, len(kinds) == 3)
 
 
+def write(used: Sentence, width: int) -> tuple[list[dict[str, Any]], dict]:
+  """Returns what stands in `modules.json`, and in the files it refers to.
+
+  Args:
+    used: how the encoder is used.
+    width: of a token state.
+
+  Returns:
+    (the modules, {path: JSON value}).
+  """
+  package = "sentence_transformers.models"
+  paths = ("", "1_Pooling", "2_Normalize")[: 3 if used.normalize else 2]
+  modules = [
+    {"idx": i, "name": str(i), "path": path, "type": f"{package}.{kind}"}
+    for i, (path, kind) in enumerate(zip(paths, STEPS, strict=False))
+  ]
+  pooling = {
+    "word_embedding_dimension": width,
+    "pooling_mode_cls_token": used.pooling == "cls",
+    "pooling_mode_mean_tokens": used.pooling == "mean",
+    "pooling_mode_max_tokens": False,
+    "pooling_mode_mean_sqrt_len_tokens": False,
+  }
+  files: dict[str, Any] = {"1_Pooling/config.json": pooling}
+  if used.normalize:
+    files["2_Normalize/config.json"] = {}
+  return modules, files
+
+
 def max_tokens(folder: Path) -> int:
   """Returns how long the texts were that a folder's encoder was trained on.
 

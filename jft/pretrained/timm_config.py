@@ -1,12 +1,72 @@
-"""How timm's config.json says what a model's images are to be."""
+"""timm's config.json: what a model's images are to be, and its arguments."""
 
+import dataclasses
 import reprlib
+import types
 
 from jft.errors import UserError
 from jft.pretrained import card
 from jft.typing import Any, Mapping
 
 _CROPS = {"center": False, "squash": True}
+ARGUMENTS: Mapping[str, str] = types.MappingProxyType(
+  {"in_chans": "in_channels", "img_size": "image_size"}
+)
+"""{argument of timm's models: field of a family's config}."""
+_OF_THE_TRAINING = ("drop_rate", "drop_path_rate", "num_classes")
+
+
+def configured(config: Any, found: Mapping[str, Any]) -> Any:
+  """Returns a preset's config with a file's `model_args`.
+
+  Args:
+    config: of the architecture that the file names.
+    found: the file.
+
+  Raises:
+    UserError: for an argument that jft does not know.
+  """
+  given = found.get("model_args") or {}
+  if not isinstance(given, Mapping):
+    raise UserError(f"config.json: model_args is {reprlib.repr(given)}.")
+  fields = {}
+  for name, value in given.items():
+    if value is None or name in _OF_THE_TRAINING:
+      continue
+    field = ARGUMENTS.get(name, "")
+    if not hasattr(config, field) or type(value) is not int:
+      raise UserError(
+        f"config.json: model_args has {name}={reprlib.repr(value)}; of timm's"
+        f" arguments jft knows {', '.join(ARGUMENTS)}, whole numbers, where the"
+        " architecture has them."
+      )
+    fields[field] = value
+  return dataclasses.replace(config, **fields)
+
+
+def write(facts: Mapping[str, Any], channels: int) -> dict[str, Any]:
+  """Returns the `pretrained_cfg` that `read` reads these facts from.
+
+  Args:
+    facts: `Preprocessing`'s fields.
+    channels: that the model reads.
+
+  >>> facts = {"image_size": 224, "mean": (0.5,), "std": (0.5,),
+  ...   "resize": "bicubic", "crop_pct": None, "squeeze": False}
+  >>> read({"architecture": "", "pretrained_cfg": write(facts, 1)}) == {
+  ...   **facts, "mean": [0.5], "std": [0.5]}
+  True
+  """
+  side, share = facts["image_size"], facts["crop_pct"]
+  whole = share is None or facts["squeeze"]
+  return {
+    "input_size": [channels, side, side],
+    "interpolation": facts["resize"],
+    "crop_pct": 1.0 if share is None else share,
+    "crop_mode": "squash" if whole else "center",
+    "mean": list(facts["mean"]),
+    "std": list(facts["std"]),
+  }
 
 
 def read(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import jax
 import ml_dtypes
 import numpy as np
 
+from jft import atomic
 from jft.errors import UserError
 from jft.pretrained.formats.lazy import Tensors, aligned, as_dtype, read_span
 from jft.pretrained.formats.msgpack_walk import Span, Walk
@@ -68,6 +69,18 @@ def read(path: str | Path) -> Tensors:
     for name, leaf in leaves.items()
   }
   return Tensors(specs, lambda name: _load(path, leaves[name]))
+
+
+def write(path: str | Path, tree: Mapping[str, Any]) -> None:
+  """Writes a file that either appears complete or not at all.
+
+  Args:
+    path: where to.
+    tree: a nested dict of arrays.
+  """
+  from flax import serialization
+
+  atomic.write_bytes(path, serialization.msgpack_serialize(dict(tree)))
 
 
 def _collect(

@@ -79,6 +79,19 @@ def read(path: str | Path) -> Tensors:
   return Tensors(specs, load)
 
 
+def write(path: str | Path, tree: Any) -> None:
+  """Writes a nested dict of arrays as `StandardCheckpointer` does.
+
+  Args:
+    path: the folder, which must not be there.
+    tree: the arrays.
+  """
+  import orbax.checkpoint as ocp
+
+  with ocp.StandardCheckpointer() as saver:
+    saver.save(Path(path).absolute(), tree)
+
+
 def _metadata(saver: Any, folder: Path) -> list[tuple[Any, Any]]:
   """Returns (keys, shape and dtype) of each leaf."""
   tree = saver.metadata(folder).item_metadata.tree
