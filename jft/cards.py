@@ -83,9 +83,8 @@ def _value(kind: Any, field: str, value: Any) -> Any:
   if isinstance(value, list):
     return tuple(value)
   if isinstance(value, dict):
-    (factory,) = (
-      f.default_factory for f in dataclasses.fields(kind) if f.name == field
-    )
+    (usual,) = (f for f in dataclasses.fields(kind) if f.name == field)
+    factory: Any = usual.default_factory
     return type(factory())(**value)
   return value
 
