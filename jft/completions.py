@@ -11,7 +11,7 @@ from jft.errors import UserError
 from jft.generate import generate
 from jft.net import Net
 from jft.sampling import Sampling
-from jft.typing import Any, Sequence
+from jft.typing import Any, Mapping, Sequence
 
 _MULTIPLE = 32
 """Prompts are padded to a multiple of so many tokens, to compile seldom."""
@@ -58,6 +58,21 @@ def complete_files(
     {"input": turns[-1].content, **row}
     for turns, row in zip(given, rows, strict=True)
   ]
+
+
+def changed(config: Any, generation: Mapping[str, Any]) -> Any:
+  """Returns a run's config with other settings of what it writes.
+
+  Args:
+    config: the run's.
+    generation: keys of its section "generate", or "seed".
+  """
+  made = config.copy_and_resolve_references()
+  with made.unlocked():
+    for name, value in generation.items():
+      section = made if name == "seed" else made.generate
+      section[name] = value
+  return made
 
 
 def _ids(tokenizer: data.Tokenizer, prompt: Rendered) -> np.ndarray:

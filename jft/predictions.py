@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import types
 
 import jax
 
@@ -10,6 +11,7 @@ from jft.build.data import in_parts
 from jft.build.encode import make_encode
 from jft.build.inputs import read_inputs
 from jft.build.task import make_task
+from jft.errors import UserError
 from jft.step import make_predict_step
 from jft.typing import Any, Mapping, Sequence
 
@@ -19,6 +21,7 @@ def predict_files(
   files: Sequence[str],
   *,
   on_error: str = "error",
+  generation: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
   """Predicts files with a run's best checkpoint.
 
@@ -26,6 +29,8 @@ def predict_files(
     workdir: of the run.
     files: images, or files of texts, as the model reads.
     on_error: "error", or "skip" unreadable images.
+    generation: of language models: keys of the config's section "generate",
+      and "seed", that shall be others than the run's.
 
   Returns:
     ([{input, ...}], [(skipped file, reason)]): of classes label, probability
@@ -38,7 +43,13 @@ def predict_files(
   config, network, label_names, state = restored.best_model(workdir)
   if config.task.name == "causal_lm":
     tuned = dataclasses.replace(network, variables=state.variables)
+    config = completions.changed(config, generation)
     return completions.complete_files(config, tuned, files), []
+  if generation:
+    raise UserError(
+      f"{next(iter(generation))} is of language models; this run's task is"
+      f" {config.task.name!r}."
+    )
   names, source, skipped = read_inputs(
     config, network.spec.kind, files, on_error
   )

@@ -41,6 +41,7 @@ POSITIVE = (
   "train.batch_size",
   "train.accumulate",
   "eval.batch_size",
+  "generate.max_new_tokens",
   "data.max_length",
   "data.buckets",
   "data.prefetch",

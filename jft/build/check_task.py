@@ -1,6 +1,7 @@
 """Contradictions between a task and the data, model and tuning it is given."""
 
 from jft.errors import UserError
+from jft.sampling import Sampling
 from jft.typing import Any
 
 
@@ -62,6 +63,9 @@ def _check_documents(config: Any) -> None:
       "data.system begins a chat: give data.messages_column, or data.prompt and"
       " data.response."
     )
+  if lm:
+    made = config.generate
+    Sampling(made.temperature, made.top_k, made.top_p)
   if lm and (config.tune.head_first or config.model.head_widths):
     raise UserError(
       "task.name='causal_lm' keeps the model's own head: leave tune.head_first"

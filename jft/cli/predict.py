@@ -16,7 +16,11 @@ Predict files with a run's best checkpoint. An image model reads images; a text
 model reads .txt (one text a line), .csv, .tsv and .jsonl (the text column of
 the run's config, both of a pair). Of classes each input gets its label, that
 label's probability and the probabilities of all; of numbers its value; of words
-each its tag (a line a word in a .csv) and the spans.
+each its tag (a line a word in a .csv) and the spans. A language model writes
+on from each prompt, by the section "generate" of the run's config or as said
+here; of a .json or .jsonl it takes what the run's own data had as prompts.
+
+  jft predict --workdir=runs/plays prompts.txt --temperature=0.8
 """
 
 
@@ -39,6 +43,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     default="error",
     help="unreadable images: stop, or name them and go on (default: error)",
   )
+  _add_generation(parser)
+
+
+def _add_generation(parser: argparse.ArgumentParser) -> None:
+  group = parser.add_argument_group("language models")
+  group.add_argument(
+    "--max-new-tokens", type=int, metavar="N", help="written at most"
+  )
+  group.add_argument(
+    "--temperature", type=float, metavar="T", help="0 is the likeliest token"
+  )
+  group.add_argument(
+    "--top-k", type=int, metavar="K", help="draw among so many (0: all)"
+  )
+  group.add_argument(
+    "--top-p", type=float, metavar="P", help="draw among this share"
+  )
+  group.add_argument("--seed", type=int, metavar="N", help="of the draws")
 
 
 def run(
@@ -60,8 +82,13 @@ def run(
     raise UserError(f"--output={args.output}: there is no such folder.")
   with read_workdir(args.workdir) as workdir:
     flags.of_run(workdir)
+    names = ("max_new_tokens", "temperature", "top_k", "top_p", "seed")
+    asked = {name: getattr(args, name) for name in names}
     rows, skipped = predictions.predict_files(
-      workdir, args.files, on_error=args.on_error
+      workdir,
+      args.files,
+      on_error=args.on_error,
+      generation={k: v for k, v in asked.items() if v is not None},
     )
   for name, reason in skipped:
     print(f"skipped {name}: {reason}", file=sys.stderr)
@@ -82,6 +109,8 @@ def run(
 def _line(row: dict[str, Any]) -> str:
   if "label" in row:
     return f"{row['input']}\t{row['label']}\t{row['probability']:.4f}"
+  if "text" in row:
+    return f"{row['input']}\t{row['text']}"
   if "tags" in row:
     found = [
       f"{span['type']}: {' '.join(row['words'][span['start'] : span['end']])}"

@@ -15,11 +15,12 @@ import optax
 from jft import optim, tree
 from jft.state import TrainState
 from jft.step import make_predict_step, make_train_step
-from jft.tasks import classification
+from jft.tasks import Task, classification
 from jft.tuning import freeze
 from jft.typing import Any, ApplyFn, Callable, Mapping, Rules, Variables
 
 # Each program is asked for its costs and never runs.
+_CLASSIFICATION = classification()
 _OPTIONS: Mapping[str, str | bool] = types.MappingProxyType(
   {"xla_backend_optimization_level": "0"}
 )
@@ -99,27 +100,41 @@ def step_flops(
   return _flops(_compiled(gradient, live, held, rest, inputs))
 
 
-def memory(apply: ApplyFn, variables: Variables, inputs: Any) -> list[Memory]:
+def memory(
+  apply: ApplyFn,
+  variables: Variables,
+  inputs: Any,
+  task: Task = _CLASSIFICATION,
+) -> list[Memory]:
   """Returns the memory of jft's own steps: inference, head only, full.
 
-  Without a head, inference alone.
+  Without a head, inference alone; where the words' embedding is the head of a
+  language model, there is no training of a head only.
 
   Args:
     apply: as in `Net`; variables, inputs: arrays or shapes; inputs hold the
       whole batch.
+    task: of the training.
   """
   variables, inputs = shapes(variables), shapes(inputs)
   batch = inputs if isinstance(inputs, dict) else {"image": inputs}
-  if "head" not in variables["params"]:
+  has_head, lm = "head" in variables["params"], task.name == "causal_lm"
+  if lm:
+    program = _compiled(_result_of(apply), variables, inputs)
+  elif not has_head:
     program = _compiled(lambda v, x: apply(v, x)["features"], variables, inputs)
     return [_measured("inference", program, variables, (), batch)]
-  program = _compiled(
-    make_predict_step(apply, classification()), variables, batch
-  )
+  else:
+    program = _compiled(make_predict_step(apply, task), variables, batch)
+  uses = {"full": freeze.full}
+  if has_head:
+    uses = {"head only": freeze.linear_probe, **uses}
   return [
     _measured("inference", program, variables, (), batch),
-    _training("head only", apply, variables, batch, freeze.linear_probe),
-    _training("full", apply, variables, batch, freeze.full),
+    *(
+      _training(use, apply, variables, batch, preset, task)
+      for use, preset in uses.items()
+    ),
   ]
 
 
@@ -129,6 +144,7 @@ def _training(
   variables: Variables,
   batch: Mapping[str, Any],
   preset: Callable[[Any], Rules],
+  task: Task,
 ) -> Memory:
   labels = freeze.label(variables["params"], preset(variables["params"]))
   trained = {*tree.flatten(labels).values()} - {freeze.FREEZE}
@@ -139,12 +155,13 @@ def _training(
 
   state = jax.eval_shape(create, variables)
   size = _batch_size(batch)
+  asked = batch["input_ids"].shape if task.name == "causal_lm" else (size,)
   batch = {
     **batch,
-    "label": jax.ShapeDtypeStruct((size,), jnp.int32),
+    "label": jax.ShapeDtypeStruct(asked, jnp.int32),
     "mask": jax.ShapeDtypeStruct((size,), jnp.float32),
   }
-  step = make_train_step(apply, classification(), tx)
+  step = make_train_step(apply, task, tx)
   program = _compiled(step, state, batch, donate_argnums=0)
   return _measured(use, program, state.variables, state.opt_state, batch)
 
@@ -171,6 +188,10 @@ def _measured(
 
 def _batch_size(batch: Mapping[str, Any]) -> int:
   return next(iter(batch.values())).shape[0]
+
+
+def _result_of(apply: ApplyFn) -> Callable[[Variables, Any], Any]:
+  return lambda variables, inputs: _result(apply(variables, inputs))
 
 
 def _result(out: Any) -> Any:

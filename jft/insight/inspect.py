@@ -3,10 +3,11 @@
 import dataclasses
 import re
 
-from jft import tree
-from jft.build.data import make_sources
+from jft import tasks, tree
+from jft.build.data import Splits, make_sources, make_splits
 from jft.build.model import load_net
 from jft.build.run import total_steps
+from jft.build.task import make_task
 from jft.build.tuning import Tuning, make_tuning
 from jft.errors import UserError
 from jft.insight import costs, oddities, presets
@@ -18,9 +19,12 @@ from jft.insight.subject import (
   of_net,
   of_source,
   with_head,
+  writes,
 )
+from jft.preflight import view
 from jft.preflight.finding import Finding
 from jft.pretrained import preprocessing
+from jft.spec import Spec
 from jft.tuning import freeze
 from jft.typing import Any, Sequence
 
@@ -61,6 +65,8 @@ class Inspection:
     findings: what is unusual about the values.
     freeze: a row a label (no config: none).
     phases: which labels from which step on.
+    batch: of documents, a batch as the model reads it, what it shall learn
+      marked; "" of others.
   """
 
   spec: dict[str, Any]
@@ -76,6 +82,7 @@ class Inspection:
   findings: list[Finding]
   freeze: list[freeze.Row]
   phases: list[dict[str, Any]]
+  batch: str = ""
 
 
 def inspect_source(
@@ -113,14 +120,33 @@ def inspect_config(config: Any, *, batch_size: int | None = None) -> Inspection:
   sources = make_sources(config)
   names = sources["train"].label_names or ()
   network = load_net(config, names, fit=False)
-  total = total_steps(config, len(sources["train"]))
-  return _inspect(
+  splits = None
+  if config.task.name == "causal_lm":  # how many rows they are, and which
+    splits = make_splits(config, sources, network.spec)
+  examples = splits.train.num_examples if splits else len(sources["train"])
+  total = total_steps(config, examples)
+  found = _inspect(
     of_net(network),
     make_tuning(config, network.params, total),
     config.data.image_size or network.spec.image_size,
     config.data.max_length,
     batch_size,
   )
+  batch = _batch(config, splits, network.spec) if splits else ""
+  return dataclasses.replace(found, batch=batch)
+
+
+def _batch(config: Any, splits: Splits, spec: Spec) -> str:
+  """Of documents, the first training batch, decoded."""
+  task, tokenizer = make_task(config, ()), splits.tokenizer
+  (seen,) = view.check(
+    splits.train.batch_at(0),
+    lambda label: task.answer(label, ()),
+    lambda i: f"row {i} of {splits.train.source.name}",
+    spec=spec,
+    token=tokenizer.encoder.id_to_token if tokenizer else None,
+  )
+  return seen.message
 
 
 def _check(batch_size: int) -> None:
@@ -160,13 +186,18 @@ def _inspect(
     },
     batch_size=batch_size,
     device=costs.device(),
-    memory=costs.memory(*with_head(subject), many),
+    memory=costs.memory(*with_head(subject), many, _task(subject.spec)),
     findings=[*subject.told, *oddities.find(subject.tensors())],
     freeze=freeze.table(params, labels, tuning.transforms) if tuning else [],
     phases=[
       {"start_step": p.start_step, "labels": sorted(p.labels)} for p in phases
     ],
   )
+
+
+def _task(spec: Spec) -> tasks.Task:
+  lm = writes(spec) and spec.num_classes
+  return tasks.causal_lm() if lm else tasks.classification()
 
 
 def _facts(subject: Subject, size: int, tokens: int) -> dict[str, Any]:

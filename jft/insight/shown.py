@@ -51,6 +51,7 @@ def render(found: Inspection, *, leaves: bool) -> RenderableType:
     (f"Memory, batch of {found.batch_size}, in MiB", _memory(found)),
     ("Unusual", _findings(found)),
     ("Training", _tuning(found)),
+    ("A batch", Text(found.batch) if found.batch else None),
   ]
   shown: list[RenderableType] = [title]
   for heading, part in parts:

@@ -120,9 +120,12 @@ def inputs(spec: Spec, batch_size: int, size: int, tokens: int) -> Any:
 def with_head(subject: Subject) -> tuple[ApplyFn, Variables]:
   """Returns a subject's apply and shapes, with a classifier for its head.
 
-  One that has no head, or that of another task, gets a new one of 10 classes.
+  One that has no head, or that of another task, gets a new one of 10 classes;
+  what scores words stays as it is.
   """
   spec = subject.spec
+  if writes(spec) and spec.num_classes:
+    return subject.apply, subject.variables
   usual = {
     field.name: field.default
     for field in dataclasses.fields(spec.config)
@@ -136,6 +139,11 @@ def with_head(subject: Subject) -> tuple[ApplyFn, Variables]:
   dummy = loading.dummy_inputs(family, config)
   variables: Any = jax.eval_shape(module.init, jax.random.key(0), dummy)
   return loading.linen_apply(module), variables
+
+
+def writes(spec: Spec) -> bool:
+  """Whether a model is one that continues texts."""
+  return getattr(spec.config, "task", "") == "lm"
 
 
 def _spec(plan: Plan) -> tuple[Spec, tuple[Finding, ...]]:

@@ -18,6 +18,8 @@ _MEAN, _STD = 1.0, (0.25, 4.0)  # Beyond these, normalised pixels are odd.
 _TINY, _USUAL = 0.02, 0.23  # Photographs deviate by about 0.23 of their range.
 _TOKENS = 48
 _WIDTH = 71
+LEARNT = -1
+"""The type of a token that a language model shall write."""
 
 
 def check(
@@ -41,6 +43,8 @@ def check(
     return [_of_images(batch, answer, where, spec)]
   if np.ndim(batch["input_ids"]) == 3:
     batch = _side_by_side(batch)
+  if getattr(spec.config, "task", "") == "lm":
+    batch = {**batch, "token_type_ids": _learnt(batch)}
   return [_of_tokens(batch, answer, where, token or str)]
 
 
@@ -50,7 +54,8 @@ def segments(
   """Splits one example's tokens where what the model does with them changes.
 
   Returns:
-    [{"attended": bool, "type": int, "tokens": [str]}], in order.
+    [{"attended": bool, "type": int, "tokens": [str]}], in order; `type` is
+    `LEARNT` where the model shall write the token.
   """
   ids = np.asarray(batch["input_ids"][row])
   attended = np.asarray(batch["attention_mask"][row]).astype(bool)
@@ -67,6 +72,14 @@ def segments(
       flags, key=lambda flag: (flag[0], flag[1] if flag[0] else 0)
     )
   ]
+
+
+def _learnt(batch: Batch) -> np.ndarray:
+  """Marks the tokens that are some token's label: the one before asks them."""
+  asked = np.asarray(batch["label"]) >= 0
+  before = np.concatenate([np.zeros_like(asked[:, :1]), asked[:, :-1]], 1)
+  segments = np.asarray(batch.get("segment_ids", batch["attention_mask"]))
+  return np.where(before, LEARNT, segments)
 
 
 def _side_by_side(batch: Batch) -> Batch:
@@ -120,10 +133,11 @@ def _segment(part: dict[str, Any]) -> list[str]:
     half = _TOKENS // 2
     left = len(tokens) - 2 * half
     tokens = [*tokens[:half], f"... {left} more ...", *tokens[-half:]]
+  what = "learn" if part["type"] == LEARNT else "read "
   return textwrap.wrap(
     " ".join(tokens),
     _WIDTH,
-    initial_indent=f"  read   {len(part['tokens']):>4}  ",
+    initial_indent=f"  {what}  {len(part['tokens']):>4}  ",
     subsequent_indent=" " * 15,
     break_long_words=False,
     break_on_hyphens=False,
