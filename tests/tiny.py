@@ -11,13 +11,15 @@ import os
 
 import jax
 import numpy as np
+import tokenizers
 from jax.experimental.compilation_cache import compilation_cache
 
 from jft import config, families, tree
-from jft.models import bert, resnet
+from jft.models import bert, llama, resnet
 from jft.pretrained import export
 from jft.pretrained.formats import safetensors
 from jft.pretrained.names import bert as bert_names
+from jft.pretrained.names import llama as llama_names
 from jft.pretrained.names import resnet as names
 
 CONFIG = resnet.Config((1, 1), width=4, stem="small", in_channels=1)
@@ -158,3 +160,51 @@ def write_bert(folder):
   safetensors.write(folder / "model.safetensors", arrays)
   (folder / "config.json").write_text(json.dumps(BERT))
   (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in WORDS))
+
+
+LLAMA = {
+  "model_type": "llama",
+  "vocab_size": 24,
+  "hidden_size": 16,
+  "num_hidden_layers": 2,
+  "num_attention_heads": 2,
+  "num_key_value_heads": 1,
+  "intermediate_size": 24,
+  "max_position_embeddings": 64,
+  "tie_word_embeddings": True,
+}
+ENDS = ("<pad>", "<unk>", "<s>", "</s>", "<|user|>", "<|bot|>")
+CHAT = (
+  "{% for m in messages %}{{ '<|user|>' if m.role == 'user' else '<|bot|>' }}"
+  "{{ m.content }}{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}"
+  "{% endfor %}{% if add_generation_prompt %}<|bot|>{% endif %}"
+)
+
+
+def write_llama(folder, chat=True):
+  """Writes a folder in Hugging Face's layout: a Llama that reads letters."""
+  made = llama.LlamaConfig.from_hf(LLAMA)
+  tokens = jax.ShapeDtypeStruct((1, 4), np.int32)
+  module = llama.module(made, made.vocab_size)
+  inputs = {"input_ids": tokens, "attention_mask": tokens}
+  shapes = jax.eval_shape(module.init, jax.random.key(0), inputs)
+  rng = np.random.default_rng(5)
+  variables = {
+    name: rng.normal(0, 0.3, leaf.shape).astype(np.float32)
+    for name, leaf in tree.flatten(shapes).items()
+  }
+  arrays = export.to_source(variables, llama_names.table(made))
+  safetensors.write(folder / "model.safetensors", arrays)
+  (folder / "config.json").write_text(json.dumps(LLAMA))
+  words = [*ENDS, *"abcdefghijklmnop+="]
+  encoder = tokenizers.Tokenizer(
+    tokenizers.models.WordLevel({w: i for i, w in enumerate(words)}, "<unk>")
+  )
+  encoder.pre_tokenizer = tokenizers.pre_tokenizers.Split("", "isolated")
+  encoder.decoder = tokenizers.decoders.Fuse()
+  encoder.add_special_tokens(list(ENDS))
+  encoder.save(str(folder / "tokenizer.json"))
+  facts = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>"}
+  if chat:
+    facts["chat_template"] = CHAT
+  (folder / "tokenizer_config.json").write_text(json.dumps(facts))

@@ -213,7 +213,8 @@ def _facts(subject: Subject, size: int, tokens: int) -> dict[str, Any]:
     "params": tree.count(subject.variables["params"]),
     "mb": round(tree.nbytes(subject.variables) / 2**20, 2),
     "stored": dict(subject.stored),
-    "num_classes": spec.num_classes,
+    "num_classes": None if writes(spec) else spec.num_classes,
+    "writes": bool(writes(spec) and spec.num_classes),
     "label_names": list(spec.label_names),
   }
   if spec.kind == "image":

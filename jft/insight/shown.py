@@ -77,7 +77,9 @@ def _facts(found: Inspection) -> Table:
     *_origin(found),
     ("inputs", _inputs(found)),
     *_more_inputs(found),
-    ("classes", _classes(spec["num_classes"], spec["label_names"])),
+    ("writes", f"the next of {spec['vocab_size']:,} words")
+    if spec["writes"]
+    else ("classes", _classes(spec["num_classes"], spec["label_names"])),
     ("forward", f"{flops(found.flops)} for one example"),
     ("tensors", _tensors(found)),
     *[

@@ -44,7 +44,7 @@ def check(
   if np.ndim(batch["input_ids"]) == 3:
     batch = _side_by_side(batch)
   if getattr(spec.config, "task", "") == "lm":
-    batch = {**batch, "token_type_ids": _learnt(batch)}
+    batch = _with_answers(batch)
   return [_of_tokens(batch, answer, where, token or str)]
 
 
@@ -74,12 +74,48 @@ def segments(
   ]
 
 
-def _learnt(batch: Batch) -> np.ndarray:
-  """Marks the tokens that are some token's label: the one before asks them."""
-  asked = np.asarray(batch["label"]) >= 0
-  before = np.concatenate([np.zeros_like(asked[:, :1]), asked[:, :-1]], 1)
-  segments = np.asarray(batch.get("segment_ids", batch["attention_mask"]))
-  return np.where(before, LEARNT, segments)
+def _with_answers(batch: Batch) -> Batch:
+  """Marks what a language model shall write, the end of a text included.
+
+  A row holds no text's last token, which is only a label: it is put in.
+  """
+  mask = np.asarray(batch["attention_mask"]).astype(bool)
+  segments = np.asarray(batch.get("segment_ids", mask), np.int64)
+  rows = [
+    _one_with_answers(ids[real], label[real], segment[real])
+    for ids, label, segment, real in zip(
+      batch["input_ids"], batch["label"], segments, mask, strict=True
+    )
+  ]
+  width = max(mask.shape[1], *(len(ids) for ids, _ in rows))
+  pad = int(np.asarray(batch["input_ids"])[~mask][0]) if (~mask).any() else 0
+  shown = {
+    "input_ids": np.full((len(rows), width), pad),
+    "attention_mask": np.zeros((len(rows), width), np.int32),
+    "token_type_ids": np.zeros((len(rows), width), np.int64),
+  }
+  for i, (ids, types) in enumerate(rows):
+    shown["input_ids"][i, : len(ids)] = ids
+    shown["attention_mask"][i, : len(ids)] = 1
+    shown["token_type_ids"][i, : len(ids)] = types
+  return {**batch, **shown}
+
+
+def _one_with_answers(
+  ids: np.ndarray, label: np.ndarray, segment: np.ndarray
+) -> tuple[list[int], list[int]]:
+  tokens, types = [], []
+  for i, (token, asked, number) in enumerate(
+    zip(ids.tolist(), label.tolist(), segment.tolist(), strict=True)
+  ):
+    learnt = i > 0 and label[i - 1] >= 0 and segment[i - 1] == number
+    tokens.append(token)
+    types.append(LEARNT if learnt else number)
+    ends = i + 1 == len(ids) or segment[i + 1] != number
+    if ends and asked >= 0:
+      tokens.append(asked)
+      types.append(LEARNT)
+  return tokens, types
 
 
 def _side_by_side(batch: Batch) -> Batch:
