@@ -8,7 +8,7 @@ from jft.build.documents import template_of
 from jft.build.encode import make_tokenizer
 from jft.data.chat import Rendered
 from jft.errors import UserError
-from jft.generate import generate
+from jft.generation import generate
 from jft.net import Net
 from jft.sampling import Sampling
 from jft.typing import Any, Mapping, Sequence

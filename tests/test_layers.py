@@ -54,7 +54,7 @@ FLOORS = {
   "jft.cards": 3,
   "jft.evaluation": 3,
   "jft.families": 3,
-  "jft.generate": 3,
+  "jft.generation": 3,
   "jft.interrupt": 3,
   "jft.loading": 3,
   "jft.lock": 3,

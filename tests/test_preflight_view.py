@@ -23,7 +23,9 @@ def token_view(batch, **options):
     batch,
     ANSWER,
     lambda i: f"train[{i}]",
-    spec=types.SimpleNamespace(config=None, ),
+    spec=types.SimpleNamespace(
+      config=None,
+    ),
     token=WORDS.__getitem__,
     **options,
   )
@@ -86,7 +88,10 @@ def images(pixels, mean=(0.5,), std=(0.5,)):
     "id": np.arange(len(pixels)),
   }
   (found,) = view.check(
-    batch, ANSWER, str, spec=types.SimpleNamespace(config=None, mean=mean, std=std)
+    batch,
+    ANSWER,
+    str,
+    spec=types.SimpleNamespace(config=None, mean=mean, std=std),
   )
   return found
 

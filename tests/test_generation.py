@@ -7,7 +7,7 @@ import pytest
 
 import jft
 from jft.errors import UserError
-from jft.generate import generate
+from jft.generation import generate
 from jft.models import llama
 from jft.sampling import Sampling
 
