@@ -27,10 +27,10 @@ def get_config():
   c.optim.warmup_steps = 30
   c.optim.weight_decay = 0.1
   c.optim.clip_norm = 1.0
-  c.train.epochs = 2.0
-  c.train.batch_size = 16
+  c.train.epochs = 1.0
+  c.train.batch_size = 8
   c.eval.batch_size = 16
-  c.eval.every_epochs = 0.5
+  c.eval.every_epochs = 0.25
   c.eval.at_start = True
   c.stop.metric = "val/perplexity"
   c.stop.mode = "min"

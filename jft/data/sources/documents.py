@@ -247,7 +247,10 @@ def _chat(where: str, row: Mapping[str, Any], key: str) -> list[Turn]:
 
 
 def _filled(where: str, form: str, row: Mapping[str, Any]) -> str:
-  """Returns the form with every "{key}" replaced; "{{" is a brace."""
+  """Returns the form with every "{key}" replaced; "{{" is a brace.
+
+  White space around the whole is left out: a key may be empty.
+  """
   try:
     parts = list(string.Formatter().parse(form))
   except ValueError as error:
@@ -255,7 +258,7 @@ def _filled(where: str, form: str, row: Mapping[str, Any]) -> str:
   return "".join(
     literal + (_text(where, row, key) if key is not None else "")
     for literal, key, _, _ in parts
-  )
+  ).strip()
 
 
 def _text(where: str, row: Mapping[str, Any], key: str) -> str:
