@@ -13,9 +13,17 @@ from jft.typing import Mapping
 _HEAD = ("num_classes", "widths", "activation", "dropout")
 
 
-def states_config(found: Mapping[str, Any]) -> bool:
-  """Whether a config.json has all of a config, not only a preset's name."""
-  return ("family" in found and "config" in found) or "model_type" in found
+def states_config(found: Mapping[str, Any], dialect: str) -> bool:
+  """Whether a config.json has all of a config, not only a preset's name.
+
+  Args:
+    found: the parsed file: jft's own, or that of transformers.
+    dialect: of the weights beside it; what transformers says is of its own
+      code, and Google's gelu, for one, is another.
+  """
+  if "family" in found and "config" in found:
+    return True
+  return "model_type" in found and dialect == "hf"
 
 
 def states_mean(found: Mapping[str, Any]) -> bool:

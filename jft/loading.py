@@ -97,7 +97,7 @@ def plan(located: hub.Located, arch: str | None, change: Change) -> Plan:
   given, options = options_of.images(family, change.options)
   use = _own_use(located, config, change)
   options = {**use, **options_of.new_task(config, change.num_classes, options)}
-  if arch or not cards.states_config(located.config):  # else all is said
+  if arch or not cards.states_config(located.config, dialect.name):
     config = dialect.adjust(config)
   config, options = options_of.configure(config, given, options)
   dialect.check(config, shapes)

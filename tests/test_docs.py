@@ -162,7 +162,7 @@ def test_the_program_of_exports_runs(tmp_path):
   first, second, third = run(program, tmp_path).stdout.splitlines()
   assert first == "True ['export.json', 'model.json', 'model.stablehlo']"
   assert second == "('cpu', 'tpu', 'cuda') (5, 10)"
-  assert third == "{'loaded': 65}"
+  assert third == "{'loaded': 57}"
 
 
 def run(program, folder):

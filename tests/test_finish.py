@@ -75,6 +75,7 @@ def test_summary(run):
     "best_step",
     "best_sha256",
     "metrics",
+    "before",
     "wall_secs",
     "params_trainable",
     "params_total",

@@ -39,12 +39,14 @@ def net():
 
 def slowly(net, ids, count):
   """The likeliest tokens, each from the whole text read anew."""
-  text = list(ids)
+  text, read = list(ids), jax.jit(net.apply)
   for _ in range(count):
-    row = np.array([text])
-    inputs = {"input_ids": row, "attention_mask": np.ones_like(row)}
-    logits = net.apply(net.variables, inputs)["logits"]
-    text.append(int(logits[0, -1].argmax()))
+    row = np.zeros((1, 16), np.int32)
+    row[0, : len(text)] = text
+    mask = (np.arange(16) < len(text)).astype(np.int32)[None]
+    inputs = {"input_ids": row, "attention_mask": mask}
+    logits = read(net.variables, inputs)["logits"]
+    text.append(int(logits[0, len(text) - 1].argmax()))
   return text[len(ids) :]
 
 

@@ -7,7 +7,7 @@ from golden import mobilenetv2 as case
 from golden import nets, packed
 
 from jft.errors import UserError
-from jft.models import mobilenetv2
+from jft.models import mobilenetv2, mobilenetv2_hf
 
 TOLERANCE = 1e-4
 """Largest error in float32, relative to the largest value of an array."""
@@ -37,11 +37,11 @@ def test_gradients_and_statistics_are_the_originals(name):
 
 
 def test_transformers_config_says_how_it_pads():
-  found = mobilenetv2.from_hf({"tf_padding": False, "depth_multiplier": 0.5})
+  found = mobilenetv2_hf.from_hf({"tf_padding": False, "depth_multiplier": 0.5})
   assert (found.padding, found.width) == ("symmetric", 0.5)
-  assert mobilenetv2.from_hf({}).padding == "same"
+  assert mobilenetv2_hf.from_hf({}).padding == "same"
   with pytest.raises(UserError, match="output_stride is 16"):
-    mobilenetv2.from_hf({"output_stride": 16})
+    mobilenetv2_hf.from_hf({"output_stride": 16})
 
 
 @pytest.mark.parametrize(
