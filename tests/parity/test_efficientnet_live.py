@@ -28,6 +28,7 @@ def test_another_seed(name):
   )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", make.REAL)
 def test_a_preset(preset):
   error = live.assert_same(
@@ -45,6 +46,7 @@ def test_a_preset(preset):
   )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", make.LAYOUTS)
 def test_names_shapes_and_counts(layout):
   found = make.facts(layout)

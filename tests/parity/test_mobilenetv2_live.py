@@ -27,6 +27,7 @@ def test_another_seed(name):
   )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", make.REAL)
 def test_a_preset(preset):
   error = live.assert_same(
