@@ -17,7 +17,7 @@ TITLES = {
   "stsb": "MiniLM-L6 on the STS benchmark (5,749 pairs), 1 epoch",
   "wnut17": "MiniLM-L6 on WNUT 2017 (3,394 tweets), 3 epochs",
   "hymenoptera": "ResNet-50 on ants and bees (about 206 photographs), 3 epochs",
-  "flowers": "ResNet-50 on five flowers (about 3,670 pictures), last stage, 3 epochs",
+  "flowers": "ResNet-50 on five flowers (about 3,670 pictures), 3 epochs",
 }
 METRICS = {"stsb": "test/spearman", "wnut17": "test/f1"}
 SAID = {
