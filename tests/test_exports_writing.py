@@ -82,6 +82,7 @@ def test_an_image_model_comes_back(to, digits, tmp_path):
     ("keras", "mobilenetv2_035", "keras"),
   ],
 )
+@pytest.mark.slow
 def test_a_published_architecture_comes_back(to, arch, dialect, tmp_path):
   net = exported.make(arch, dialect, image_size=32)
   done = jft.export(net, to, tmp_path / "out")

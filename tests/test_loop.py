@@ -718,6 +718,7 @@ def test_a_resume_on_other_devices_is_told_and_agrees(
 # --- texts -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_texts_in_buckets_rerun_and_resume_to_the_bit(tmp_path, monkeypatch):
   """Batches are formed by length, dropout is on: neither has a state."""
   tiny.write_bert(tmp_path)

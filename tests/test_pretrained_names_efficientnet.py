@@ -49,6 +49,7 @@ TOP5 = {
 
 
 @pytest.mark.parametrize("layout", PRESETS)
+@pytest.mark.slow
 def test_presets_have_the_originals_names_shapes_and_counts(layout):
   for preset, (parameters, digest) in PRESETS[layout].items():
     config = families.preset(preset)[1]

@@ -34,6 +34,7 @@ def recipe(tmp_path, tmp_path_factory, monkeypatch):
   return path
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_the_run_that_was_not(recipe, tmp_path):
   said = []
   proof = kills.prove(

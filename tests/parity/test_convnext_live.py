@@ -7,7 +7,7 @@ pytest.importorskip("torch")
 live = pytest.importorskip("golden.live")
 make = pytest.importorskip("golden.make_convnext")
 
-pytestmark = pytest.mark.parity
+pytestmark = [pytest.mark.parity, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("name", make.ORIGINALS)
@@ -23,7 +23,6 @@ def test_another_seed(name):
   )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("preset", make.REAL)
 def test_a_preset(preset):
   error = live.assert_same(

@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 live = pytest.importorskip("golden.live")
 make = pytest.importorskip("golden.make_efficientnet")
 
-pytestmark = pytest.mark.parity
+pytestmark = [pytest.mark.parity, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("name", make.ORIGINALS)
@@ -28,7 +28,6 @@ def test_another_seed(name):
   )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("preset", make.REAL)
 def test_a_preset(preset):
   error = live.assert_same(
@@ -46,7 +45,6 @@ def test_a_preset(preset):
   )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("layout", make.LAYOUTS)
 def test_names_shapes_and_counts(layout):
   found = make.facts(layout)

@@ -69,6 +69,7 @@ def nothing_missing(model_class, folder):
     ),
   ],
 )
+@pytest.mark.slow
 def test_images_in_transformers(arch, options, tmp_path):
   net = exported.make(arch, **options)
   done = jft.export(net, "hf", tmp_path / "hf")
@@ -109,6 +110,7 @@ def test_images_in_transformers(arch, options, tmp_path):
     ("vgg11_bn", {}),
   ],
 )
+@pytest.mark.slow
 def test_images_in_timm(arch, options, tmp_path):
   timm = pytest.importorskip("timm")
   net = exported.make(arch, **options)
@@ -134,6 +136,7 @@ def test_images_in_timm(arch, options, tmp_path):
     "efficientnet_b0",
   ],
 )
+@pytest.mark.slow
 def test_images_in_torchvision(arch, tmp_path):
   net = exported.make(arch, dialect="torchvision")
   done = jft.export(net, "torchvision", tmp_path / "tv")
@@ -159,6 +162,7 @@ def test_images_in_torchvision(arch, tmp_path):
     "efficientnet_b0",
   ],
 )
+@pytest.mark.slow
 def test_images_in_keras(arch, tmp_path):
   keras = pytest.importorskip("keras")
   net = exported.make(arch, dialect="keras")
