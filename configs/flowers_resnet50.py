@@ -4,7 +4,7 @@
   jft train --config=configs/flowers_resnet50.py --workdir=runs/flowers
 
 The set's pictures of 128 pixels show hardly more than 32 would: a head
-alone names 0.75 of them, and larger inputs add nothing.
+alone named 0.75 of a validation set, and no more with larger inputs.
 
 Six pictures of the set are there twice, four of them as a rose and as a tulip.
 The split is by content, so both copies are always on one side; with two labels

@@ -6,8 +6,8 @@
   jft predict --workdir=runs/plays prompts.txt
 
 The last tenth of Shakespeare's lines is held out, one half to choose the best
-checkpoint and the other for the test. The perplexities before and after, the
-seeds, hardware and wall time are in the README's table, which a script writes.
+checkpoint and the other for the test: perplexities of 1,114 and 1,602 before
+training. The recipe has not been run to its end yet.
 """
 
 import os
