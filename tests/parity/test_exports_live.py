@@ -121,7 +121,7 @@ def test_images_in_timm(arch, options, tmp_path):
   assert model.pretrained_cfg["label_names"] == list(exported.LABELS)
   found = timm.data.resolve_model_data_config(model)
   assert tuple(found["mean"]) == net.spec.mean
-  assert found["input_size"][1:] == (net.spec.image_size,) * 2
+  assert tuple(found["input_size"][1:]) == (net.spec.image_size,) * 2
 
 
 @pytest.mark.parametrize(
