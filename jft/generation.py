@@ -160,20 +160,17 @@ def _generate(
 
   def write(carry: Any) -> Any:
     step, token, done, written, cache = carry
-    token = jnp.where(done, pad_id, token)
+    outputs = read(cache, token[:, None], jnp.ones((b, 1), mask.dtype))
+    token = jnp.where(done, pad_id, choose(outputs, step))
     written = jax.lax.dynamic_update_index_in_dim(written, token, step, 1)
     done = done | jnp.isin(token, stop)
-    outputs = read(cache, token[:, None], jnp.ones((b, 1), mask.dtype))
-    return step + 1, choose(outputs, step + 1), done, written, outputs["cache"]
+    return step + 1, token, done, written, outputs["cache"]
 
   outputs = read(cache, ids, mask)
-  carry = (
-    jnp.int32(0),
-    choose(outputs, 0),
-    jnp.zeros(b, bool),
-    jnp.full((b, new), pad_id, jnp.int32),
-    outputs["cache"],
-  )
+  token = choose(outputs, 0)
+  written = jnp.full((b, new), pad_id, jnp.int32).at[:, 0].set(token)
+  done = jnp.isin(token, stop)
+  carry = (jnp.int32(1), token, done, written, outputs["cache"])
   step, _, done, written, _ = jax.lax.while_loop(go_on, write, carry)
   ends = jnp.isin(written, stop) & (jnp.arange(new) < step)
   first = jnp.where(ends.any(1), ends.argmax(1) + 1, step)

@@ -33,10 +33,14 @@ Rules = Sequence[tuple[str, Any]]
 RESIZES = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 """The names of interpolations, in the order of Pillow's numbers 0 to 5."""
 
+IGNORED = -1
+"""The label of a token that nothing is asked of."""
+
 ApplyFn = Callable[..., Any]
 LossFn = Callable[[Outputs, Batch], "Float[Array, 'b']"]
 
 __all__ = [
+  "IGNORED",
   "RESIZES",
   "Any",
   "ApplyFn",

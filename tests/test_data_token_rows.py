@@ -4,8 +4,9 @@ import tokenizers
 
 from jft import data
 from jft.data.sources.documents import Documents, Turn
-from jft.data.token_rows import IGNORED, Row, RowExamples, packed
+from jft.data.token_rows import Row, RowExamples, packed
 from jft.errors import UserError
+from jft.typing import IGNORED
 
 VOCAB = {word: i for i, word in enumerate(["<pad>", "</s>", "<s>", *"abcdefg"])}
 FORM = (

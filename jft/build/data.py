@@ -7,7 +7,7 @@ import numpy as np
 
 from jft import data
 from jft.build.documents import rows_of
-from jft.build.encode import AUGMENT, make_encode, make_tokenizer
+from jft.build.encode import AUGMENT, make_encode
 from jft.build.sources import open_source
 from jft.build.task import label_kind
 from jft.data import EvalBatches, Source, TrainBatches
@@ -102,9 +102,9 @@ def make_splits(
     split: in_parts(source, encode) for split, source in sources.items()
   }
   read = dict(sources)
-  if config.task.name == "causal_lm":
+  if isinstance(encode, data.Tokenizer) and config.task.name == "causal_lm":
     read = {
-      split: rows_of(config, source, make_tokenizer(config, spec), spec)
+      split: rows_of(config, source, encode, spec)
       for split, source in sources.items()
     }
   processes = {

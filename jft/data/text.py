@@ -1,5 +1,6 @@
 """Texts to token ids, by the tokenizer that came with the weights."""
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ class Tokenizer:
       texts: to encode.
       special: add the tokens that the tokenizer puts around a text.
     """
-    return self._uncut().encode_batch(list(texts), add_special_tokens=special)
+    return self.uncut.encode_batch(list(texts), add_special_tokens=special)
 
   def decode(self, ids: Sequence[int] | np.ndarray) -> str:
     """Returns the text of token ids [n], without special tokens."""
@@ -107,7 +108,7 @@ class Tokenizer:
     self, sentences: Sequence[Sequence[str]]
   ) -> list[np.ndarray]:
     """Returns how many tokens each word of each sentence has."""
-    encoded = _encode_words(self._uncut(), sentences)
+    encoded = _encode_words(self.uncut, sentences)
     return [
       np.bincount(
         [i for i in encoding.word_ids if i is not None], minlength=len(words)
@@ -115,7 +116,9 @@ class Tokenizer:
       for encoding, words in zip(encoded, sentences, strict=True)
     ]
 
-  def _uncut(self) -> tokenizers.Tokenizer:
+  @functools.cached_property
+  def uncut(self) -> tokenizers.Tokenizer:
+    """The encoder, cutting nothing; a copy that takes a while to make."""
     whole = tokenizers.Tokenizer.from_str(self.encoder.to_str())
     whole.no_truncation()
     return whole

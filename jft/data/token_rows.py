@@ -12,10 +12,8 @@ from jft.data.examples import Map
 from jft.data.source import Source, origin, where
 from jft.data.text import Tokenizer
 from jft.errors import UserError
-from jft.typing import Batch
+from jft.typing import IGNORED, Batch
 
-IGNORED = -1
-"""The label of a token that nothing is asked of."""
 _CHUNK = 1000
 
 

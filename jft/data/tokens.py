@@ -11,7 +11,7 @@ from jft.data.labels import checked
 from jft.data.source import Source
 from jft.data.text import Tokenizer
 from jft.errors import UserError
-from jft.typing import Batch
+from jft.typing import IGNORED, Batch
 
 _CHUNK = 1000
 
@@ -113,7 +113,7 @@ class TokenExamples:
       batch = {key: np.stack([s[key] for s in sides], axis=1) for key in batch}
     if self._words:
       real, where = self._sides[0].places(indices, width)
-      batch["label"] = np.where(real, self._labels[where], np.int32(-1))
+      batch["label"] = np.where(real, self._labels[where], np.int32(IGNORED))
       batch["part"] = self._parts[indices]
     elif self.labelled:
       batch["label"] = self._labels[indices]
@@ -135,7 +135,7 @@ def _aligned(
       f"example {index} of {source.name}: {read} of its {len(label)} words are"
       " read, the rest is too long; read the source through data.windows."
     )
-  return np.where(first >= 0, label[np.maximum(first, 0)], np.int32(-1))
+  return np.where(first >= 0, label[np.maximum(first, 0)], np.int32(IGNORED))
 
 
 def _tokenize(

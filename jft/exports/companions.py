@@ -11,6 +11,7 @@ from jft.exports.subject import Subject
 from jft.pretrained import processor, sentence
 from jft.pretrained.sentence import Sentence
 from jft.typing import Any
+from jft.writers import write_json
 
 TOKENIZERS = (
   "tokenizer.json",
@@ -48,18 +49,15 @@ def write_tokenizer(subject: Subject, folder: pathlib.Path) -> None:
     path = folder / _CONFIG
     found = json.loads(path.read_bytes()) if path.is_file() else {}
     limit = {"model_max_length": subject.max_length}
-    _write(path, {**found, **limit})
+    write_json(path, {**found, **limit})
 
 
 def _grown(subject: Subject) -> tokenizers.Tokenizer:
-  made = data.load_tokenizer(
+  return data.load_tokenizer(
     subject.spec.tokenizer,  # pyright: ignore[reportArgumentType]
     max_length=subject.max_length or subject.spec.max_tokens,
     new_tokens=subject.new_tokens,
-  )
-  whole = tokenizers.Tokenizer.from_str(made.encoder.to_str())
-  whole.no_truncation()
-  return whole
+  ).uncut
 
 
 def is_sentence(subject: Subject) -> bool:
@@ -85,7 +83,7 @@ def write_sentence(subject: Subject, folder: pathlib.Path) -> None:
   spec = subject.spec
   used = Sentence(spec.config.pooling, spec.config.normalize)
   modules, files = sentence.write(used, spec.config.width)
-  _write(folder / sentence.FILE, modules)
+  write_json(folder / sentence.FILE, modules)
   limit = subject.max_length or spec.max_tokens
   files["sentence_bert_config.json"] = {
     "max_seq_length": limit,
@@ -96,14 +94,14 @@ def write_sentence(subject: Subject, folder: pathlib.Path) -> None:
   }
   for name, content in files.items():
     (folder / name).parent.mkdir(exist_ok=True)
-    _write(folder / name, content)
+    write_json(folder / name, content)
 
 
 def write_limit(subject: Subject, folder: pathlib.Path) -> None:
   """Writes how long a text may be, where that is less than the positions."""
   spec = subject.spec
   if spec.kind == "text" and subject.own is None and spec.max_tokens:
-    _write(
+    write_json(
       folder / "sentence_bert_config.json", {"max_seq_length": spec.max_tokens}
     )
 
@@ -111,7 +109,7 @@ def write_limit(subject: Subject, folder: pathlib.Path) -> None:
 def write_processor(subject: Subject, folder: pathlib.Path) -> None:
   """Writes transformers' preprocessor_config.json, for images."""
   if subject.preprocessing:
-    _write(folder / processor.FILE, processor.write(subject.preprocessing))
+    write_json(folder / processor.FILE, processor.write(subject.preprocessing))
 
 
 def facts(subject: Subject) -> dict[str, Any]:
@@ -123,8 +121,3 @@ def facts(subject: Subject) -> dict[str, Any]:
   if spec.kind == "text":
     found["max_tokens"] = subject.max_length or spec.max_tokens
   return found
-
-
-def _write(path: pathlib.Path, content: Any) -> None:
-  text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-  path.write_text(text, encoding="utf-8")

@@ -1,7 +1,6 @@
 """Folders of weights: what stands in them, and how they are opened."""
 
 import functools
-import json
 import pathlib
 import types
 
@@ -18,6 +17,7 @@ from jft.pretrained.formats import (
   safetensors,
 )
 from jft.typing import Any, Mapping
+from jft.writers import write_json
 
 WEIGHTS = "model.safetensors"
 FLAX = "flax_model.msgpack"
@@ -167,8 +167,7 @@ def _open_jft(subject: Subject) -> tuple[str, ...]:
 
 
 def _write_config(folder: pathlib.Path, layout: Layout) -> None:
-  text = json.dumps(layout.config, indent=2, ensure_ascii=False) + "\n"
-  (folder / "config.json").write_text(text, encoding="utf-8")
+  write_json(folder / "config.json", layout.config)
 
 
 def _plan(

@@ -12,6 +12,7 @@ from jft.exports.places import TITLES
 from jft.exports.subject import Subject
 from jft.families import Family
 from jft.pretrained import export, timm_config
+from jft.pretrained.dialect import Dialect
 from jft.typing import Any, Mapping
 
 # What a source's config.json says of the model that it was, not of this one.
@@ -83,7 +84,7 @@ def of_hf(subject: Subject, project: str = "hf") -> Layout:
   kept = subject.source_config.get("model_type")
   made = family.to_hf(config, headed, kept or "")
   kind = made["model_type"]
-  arrays = _arrays(
+  arrays, _ = _arrays(
     subject,
     family,
     project,
@@ -114,8 +115,7 @@ def of_timm(subject: Subject) -> Layout:
   """Returns timm's layout, as `create_model("local-dir:...")` opens it."""
   family = _family(subject, "timm")
   config = subject.spec.config
-  arrays = _arrays(subject, family, "timm")
-  dialect = places.dialect_of(family, "timm", config, list(_flat(subject)))
+  arrays, dialect = _arrays(subject, family, "timm")
   names = {p: p for p in family.presets if p not in architectures.NOT_TIMM}
   free = [f for f in timm_config.ARGUMENTS.values() if hasattr(config, f)]
   name, theirs = places.preset_of(family, "timm", dialect, config, names, free)
@@ -172,8 +172,7 @@ def _of_presets(
       " --to=safetensors keeps it as it is."
     )
   config = subject.spec.config
-  arrays = _arrays(subject, family, project)
-  dialect = places.dialect_of(family, project, config, list(_flat(subject)))
+  arrays, dialect = _arrays(subject, family, project)
   name, theirs = places.preset_of(family, project, dialect, config, names, free)
   return Layout(unused.added(arrays, config), card_of(subject), name), theirs
 
@@ -194,14 +193,15 @@ def _arrays(
   family: Family,
   project: str,
   hint: Mapping[str, tuple[int, ...]] = types.MappingProxyType({}),
-) -> dict[str, np.ndarray]:
+) -> tuple[dict[str, np.ndarray], Dialect]:
+  """Returns the target's arrays, and the dialect that they are written in."""
   flat, config = _flat(subject), subject.spec.config
   places.check_head(family, config, subject.spec.head)
   dialect = places.dialect_of(family, project, config, list(flat))
   table = dialect.table(config, hint)
   # In the table's order, which is that of the layers.
   ordered = {name: flat[name] for name in table if name in flat}
-  return export.to_source(ordered, table)
+  return export.to_source(ordered, table), dialect
 
 
 def _flat(subject: Subject) -> dict[str, np.ndarray]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import pathlib
 
 import numpy as np
@@ -14,6 +13,7 @@ from jft.exports.subject import Subject
 from jft.exports.target import Plan
 from jft.exports.verify import Compared
 from jft.typing import Any, Mapping
+from jft.writers import write_json
 
 FILE = "model.onnx"
 FACTS = "model.json"
@@ -38,8 +38,7 @@ def plan(subject: Subject) -> Plan:
 
   def write(folder: pathlib.Path) -> None:
     (folder / FILE).write_bytes(model.SerializeToString())
-    text = json.dumps(signature.facts(subject, made), indent=2) + "\n"
-    (folder / FACTS).write_text(text, encoding="utf-8")
+    write_json(folder / FACTS, signature.facts(subject, made))
     companions.write_tokenizer(subject, folder)
 
   def compare(folder: pathlib.Path) -> Compared:

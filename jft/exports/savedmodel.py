@@ -1,6 +1,5 @@
 """A network as TensorFlow's SavedModel, by the extra orbax-export."""
 
-import json
 import pathlib
 
 import numpy as np
@@ -11,6 +10,7 @@ from jft.exports.signature import Signature
 from jft.exports.subject import Subject
 from jft.exports.target import Plan
 from jft.exports.verify import Compared
+from jft.writers import write_json
 
 FACTS = "model.json"
 SIGNATURE = "serving_default"
@@ -29,8 +29,7 @@ def plan(subject: Subject) -> Plan:
 
   def write(folder: pathlib.Path) -> None:
     _save(made, folder)
-    text = json.dumps(signature.facts(subject, made), indent=2) + "\n"
-    (folder / FACTS).write_text(text, encoding="utf-8")
+    write_json(folder / FACTS, signature.facts(subject, made))
     companions.write_tokenizer(subject, folder)
 
   def compare(folder: pathlib.Path) -> Compared:

@@ -1,6 +1,5 @@
 """A network as StableHLO: one file that any later JAX runs, without jft."""
 
-import json
 import pathlib
 
 import jax
@@ -12,6 +11,7 @@ from jft.exports.subject import Subject
 from jft.exports.target import Plan
 from jft.exports.verify import Compared
 from jft.typing import Any
+from jft.writers import write_json
 
 PLATFORMS = ("cpu", "tpu", "cuda")
 FILE = "model.stablehlo"
@@ -44,8 +44,7 @@ def plan(subject: Subject) -> Plan:
       "calling_convention": exported.calling_convention_version,
       "jax": jax.__version__,
     }
-    text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
-    (folder / FACTS).write_text(text, encoding="utf-8")
+    write_json(folder / FACTS, found)
     companions.write_tokenizer(subject, folder)
 
   def compare(folder: pathlib.Path) -> Compared:

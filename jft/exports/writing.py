@@ -1,7 +1,6 @@
 """One export: planned, written beside, read again, compared, then named."""
 
 import dataclasses
-import json
 import pathlib
 import types
 
@@ -13,6 +12,7 @@ from jft.exports.target import Target
 from jft.exports.verify import Compared
 from jft.net import Net
 from jft.typing import Any, Mapping, Sequence
+from jft.writers import write_json
 
 TARGETS: Mapping[str, Target] = types.MappingProxyType(
   {**folders.TARGETS, **programs.TARGETS}
@@ -134,5 +134,4 @@ def _describe(
     "opens": list(opens),
     "versions": environment.versions(),
   }
-  text = json.dumps(found, indent=2, ensure_ascii=False, default=str) + "\n"
-  (folder / FILE).write_text(text, encoding="utf-8")
+  write_json(folder / FILE, found)

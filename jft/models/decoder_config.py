@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from jft.errors import UserError
 from jft.models.activations import ACTIVATIONS
 from jft.models.rope import Rope
-from jft.models.text_config import check_known, check_number
+from jft.models.text_config import check_fields, check_known
 from jft.typing import Mapping
 
 CHOICES = types.MappingProxyType(
@@ -104,11 +104,7 @@ class DecoderConfig:
   task: Literal["lm", "classification"] = "lm"
 
   def __post_init__(self):
-    for field, known in CHOICES.items():
-      check_known(f"{self.title} {field}", getattr(self, field), known)
-    for field in dataclasses.fields(self):
-      value = getattr(self, field.name)
-      check_number(f"{self.title} {field.name}", field.default, value)
+    check_fields(self, CHOICES)
     if self.heads % self.kv_heads:
       raise UserError(
         f"{self.title} heads {self.heads} must be a multiple of kv_heads"

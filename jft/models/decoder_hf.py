@@ -4,8 +4,8 @@ import reprlib
 from typing import Any, Literal
 
 from jft.errors import UserError
-from jft.models.activations import ACTIVATIONS
 from jft.models.decoder_config import FULL, SLIDING
+from jft.models.hf_fixed import check_fixed
 from jft.models.rope import Rope
 from jft.models.text_config import check_known
 from jft.typing import Mapping
@@ -43,27 +43,19 @@ _KEYS = {
 """{kind: what it reads}."""
 
 
-def fields_of(
-  config: Mapping[str, Any], names: Mapping[str, str]
-) -> dict[str, Any]:
-  """Returns {field: value} of the keys that are there and not null.
+def check_stated(
+  title: str, config: Mapping[str, Any], fixed: Mapping[str, Any]
+) -> None:
+  """Checks a decoder's fixed settings; in its file null is left out.
 
   Args:
-    config: the parsed file.
-    names: {key: field}.
+    title, config, fixed: as of `check_fixed`.
 
   Raises:
-    UserError: for an activation that jft does not have.
+    UserError: naming the key and both values.
   """
-  found = {
-    field: config[key]
-    for key, field in names.items()
-    if config.get(key) is not None
-  }
-  for key, field in names.items():
-    if field == "activation" and field in found:
-      check_known(f"config.json: {key}", found[field], ACTIVATIONS)
-  return found
+  stated = {key: value for key, value in config.items() if value is not None}
+  check_fixed(title, stated, fixed)
 
 
 def task_of(config: Mapping[str, Any]) -> Literal["lm", "classification"]:

@@ -11,8 +11,8 @@ from jft.models import decoder_hf
 from jft.models.decoder import Decoder
 from jft.models.decoder_config import FULL, SLIDING, DecoderConfig, Style
 from jft.models.head import Head
-from jft.models.hf_fixed import check_fixed
 from jft.models.rope import Rope
+from jft.models.text_config import fields_of
 from jft.typing import Mapping
 
 MODEL_TYPES = ("gemma2", "gemma3_text")
@@ -147,10 +147,10 @@ class GemmaConfig(DecoderConfig):
         f"config.json: model_type is {kind!r}, jft's Gemma reads"
         f" {', '.join(MODEL_TYPES)}."
       )
-    check_fixed("Gemma", config, _FIXED)
+    decoder_hf.check_stated("Gemma", config, _FIXED)
     third = kind == "gemma3_text"
     usual = {"max_tokens": 131072, "vocab_size": 262208} if third else {}
-    fields = usual | decoder_hf.fields_of(config, _FIELDS)
+    fields = usual | fields_of(config, _FIELDS)
     if third and config.get("attn_logit_softcapping"):
       # transformers' own Gemma 3 reads the key and applies nothing.
       raise UserError(

@@ -11,7 +11,7 @@ from jft.models import decoder_hf
 from jft.models.decoder import Decoder
 from jft.models.decoder_config import DecoderConfig, Style
 from jft.models.head import Head
-from jft.models.hf_fixed import check_fixed
+from jft.models.text_config import fields_of
 from jft.typing import Mapping
 
 _FIELDS = types.MappingProxyType(
@@ -122,14 +122,14 @@ class Gpt2Config(DecoderConfig):
     Raises:
       UserError: naming the key that asks for something jft's GPT-2 is not.
     """
-    check_fixed("GPT-2", config, {"model_type": "gpt2", **_FIXED})
+    decoder_hf.check_stated("GPT-2", config, {"model_type": "gpt2", **_FIXED})
     found = dict(config)
     for name, key in (*_ALIASES.items(), ("n_vocab", "vocab_size")):
       if config.get(name) is not None:
         found.setdefault(key, config[name])
     if config.get("n_ctx") is not None:  # older files have both, and equal
       found.setdefault("n_positions", config["n_ctx"])
-    fields = decoder_hf.fields_of(found, _FIELDS)
+    fields = fields_of(found, _FIELDS)
     width = fields.get("width", cls.width)
     heads = fields.get("heads", cls.heads)
     if not type(width) is type(heads) is int or heads < 1 or width % heads:

@@ -14,17 +14,15 @@ def check_fixed(
 
   Args:
     family: for the message, such as "ConvNeXt".
-    config: the parsed file; what it leaves out, or has as
-      null, is the family's value.
+    config: the parsed file; what it leaves out has the family's value.
     fixed: {key: the only value that the family has}.
 
   Raises:
     UserError: naming the key and both values.
   """
   for key, want in fixed.items():
-    got = config.get(key)
-    if got is not None and got != want:
+    if config.get(key, want) != want:
       raise UserError(
-        f"config.json: {key} is {reprlib.repr(got)}, jft's {family}"
+        f"config.json: {key} is {reprlib.repr(config[key])}, jft's {family}"
         f" only has {want!r}."
       )

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Self
 from jft.errors import UserError
 from jft.models import decoder_hf
 from jft.models.decoder_config import FULL, SLIDING, DecoderConfig, Style
-from jft.models.hf_fixed import check_fixed
 from jft.models.rope import Rope
+from jft.models.text_config import fields_of
 from jft.typing import Mapping
 
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
@@ -133,8 +133,8 @@ class LlamaConfig(DecoderConfig):
         f"config.json: model_type is {kind!r}, jft's Llama reads"
         f" {', '.join(MODEL_TYPES)}."
       )
-    check_fixed("Llama", config, _FIXED)
-    fields = _USUAL[kind] | decoder_hf.fields_of(config, _FIELDS)
+    decoder_hf.check_stated("Llama", config, _FIXED)
+    fields = _USUAL[kind] | fields_of(config, _FIELDS)
     heads = fields.get("heads", cls.heads)
     fields.setdefault("kv_heads", heads)
     if "head_dim" not in fields:
@@ -179,7 +179,7 @@ def _windows(kind: str, config: Mapping[str, Any], depth: Any) -> dict:
     return {}
   window = config.get("sliding_window", 4096) or 0
   if kind == "mistral":
-    check_fixed("Mistral", config, {"layer_types": None})
+    decoder_hf.check_stated("Mistral", config, {"layer_types": None})
     return {"window": window}
   if not config.get("use_sliding_window", False):
     window = 0

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from jft.errors import UserError, did_you_mean
 from jft.models.activations import ACTIVATIONS
+from jft.models.hf_fixed import check_fixed
 from jft.typing import Mapping
 
 POOLINGS = ("cls_pooler", "cls", "mean")
@@ -68,11 +69,7 @@ class TextConfig:
   normalize: bool = False
 
   def __post_init__(self):
-    for field, known in CHOICES.items():
-      check_known(f"{self.title} {field}", getattr(self, field), known)
-    for field in dataclasses.fields(self):
-      value = getattr(self, field.name)
-      check_number(f"{self.title} {field.name}", field.default, value)
+    check_fields(self, CHOICES)
     if self.width % self.heads:
       raise UserError(
         f"{self.title} width {self.width} must be a multiple of heads"
@@ -117,20 +114,8 @@ class TextConfig:
     >>> BertConfig.from_hf({"hidden_size": 384, "num_hidden_layers": 6}).depth
     6
     """
-    for key, want in cls.hf_fixed.items():
-      if config.get(key, want) != want:
-        raise UserError(
-          f"config.json: {key} is {reprlib.repr(config[key])}, jft's"
-          f" {cls.title} only has {want!r}."
-        )
-    fields = {
-      field: config[key]
-      for key, field in cls.hf_fields.items()
-      if config.get(key) is not None
-    }
-    for key, field in cls.hf_fields.items():
-      if field == "activation" and field in fields:
-        check_known(f"config.json: {key}", fields[field], ACTIVATIONS)
+    check_fixed(cls.title, config, cls.hf_fixed)
+    fields = fields_of(config, cls.hf_fields)
     saved = config.get("architectures")
     if isinstance(saved, list) and any(
       str(name).endswith("ForTokenClassification") for name in saved
@@ -180,6 +165,46 @@ _HF_TASKS = types.MappingProxyType(
     "mlm": "ForMaskedLM",
   }
 )
+
+
+def fields_of(
+  config: Mapping[str, Any], names: Mapping[str, str]
+) -> dict[str, Any]:
+  """Returns {field: value} of the keys that are there and not null.
+
+  Args:
+    config: the parsed file.
+    names: {key: field}.
+
+  Raises:
+    UserError: for an activation that jft does not have.
+  """
+  found = {
+    field: config[key]
+    for key, field in names.items()
+    if config.get(key) is not None
+  }
+  for key, field in names.items():
+    if field == "activation" and field in found:
+      check_known(f"config.json: {key}", found[field], ACTIVATIONS)
+  return found
+
+
+def check_fields(config: Any, choices: Mapping[str, Any]) -> None:
+  """Checks every field of a text model's config, one by one.
+
+  Args:
+    config: with a `title`.
+    choices: {field: the names that it may have}.
+
+  Raises:
+    UserError: for a value that the field cannot have.
+  """
+  for field, known in choices.items():
+    check_known(f"{config.title} {field}", getattr(config, field), known)
+  for field in dataclasses.fields(config):
+    value = getattr(config, field.name)
+    check_number(f"{config.title} {field.name}", field.default, value)
 
 
 def check_known(what: str, value: Any, known: Any) -> None:

@@ -39,8 +39,7 @@ class Seen:
 
 def survey(source: Any, index: np.ndarray, tokenizer: Tokenizer) -> Seen:
   """Reads and tokenizes these texts once, without cutting them."""
-  whole = tokenizers.Tokenizer.from_str(tokenizer.encoder.to_str())
-  whole.no_truncation()
+  whole = tokenizer.uncut
   unknown_id = _unknown_id(whole)
   texts, empty, tokens, unknown = [], [], [], []
   for start in range(0, len(index), _CHUNK):

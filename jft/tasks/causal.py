@@ -7,7 +7,7 @@ import numpy as np
 
 from jft.tasks import per_token
 from jft.tasks.task import Task
-from jft.typing import Any, Array, Outputs
+from jft.typing import IGNORED, Any, Array, Outputs
 
 BETTER = types.MappingProxyType(
   {
@@ -48,5 +48,5 @@ def _summary(seen: Any) -> dict[str, float]:
 
 
 def _answer(label: Any, names: Any) -> str:
-  asked = int((np.asarray(label) != per_token.IGNORED).sum())
+  asked = int((np.asarray(label) != IGNORED).sum())
   return f"{asked} tokens to learn"

@@ -3,10 +3,7 @@
 import jax.numpy as jnp
 
 from jft import losses, metrics
-from jft.typing import Array, Batch, Float, LossFn, Outputs
-
-IGNORED = -1
-"""The label of a token that nothing is asked of."""
+from jft.typing import IGNORED, Array, Batch, Float, LossFn, Outputs
 
 
 def make_loss(label_smoothing: float = 0.0) -> LossFn:

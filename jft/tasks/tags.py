@@ -8,9 +8,8 @@ import numpy as np
 
 from jft.spans import span_report, spans
 from jft.tasks import classes, per_token
-from jft.tasks.per_token import IGNORED
 from jft.tasks.task import Expected, Task
-from jft.typing import Any, Array, Outputs, Sequence
+from jft.typing import IGNORED, Any, Array, Outputs, Sequence
 
 BETTER = types.MappingProxyType(
   {
