@@ -236,6 +236,7 @@ def _look(state: TrainState) -> digests.Seen:
       "params": state.params,
       "model_state": state.model_state,
       "opt_state": state.opt_state,
+      "average": state.average,
     }
   )
 

@@ -23,6 +23,16 @@ def key(seed: int, name: str = "") -> Key:
   return jax.random.fold_in(jax.random.key(seed), _hash(name))
 
 
+def substream(base: Key, name: str) -> Key:
+  """Returns the base key of another named stream; traceable.
+
+  Args:
+    base: what `key` returned.
+    name: what the stream is for, such as "augment".
+  """
+  return jax.random.fold_in(base, _hash(name))
+
+
 def at(base: Key, step: int | Array, attempt: int | Array = 0) -> Key:
   """Returns the key of one step and one attempt; traceable."""
   return jax.random.fold_in(

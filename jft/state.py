@@ -32,6 +32,7 @@ class TrainState:
     opt_state: optax state over `params` alone.
     key: base key of the dropout stream; each step derives its own from it.
     lr_scale: factor on every update, 1 unless a rollback cut it.
+    average: of `params` over the updates, what is evaluated; {} without one.
   """
 
   step: Int[Array, ""]
@@ -42,6 +43,7 @@ class TrainState:
   opt_state: Any
   key: Key
   lr_scale: Float[Array, ""]
+  average: Params = flax.struct.field(default_factory=dict)
 
   @classmethod
   def create(
@@ -51,6 +53,7 @@ class TrainState:
     tx: optax.GradientTransformation,
     *,
     seed: int = 0,
+    averaged: bool = False,
   ) -> "TrainState":
     """Splits the variables by label and starts the optimizer.
 
@@ -60,6 +63,7 @@ class TrainState:
       labels: what `freeze.label` returned for these params.
       tx: the optimizer, as `optim.by_label` makes it.
       seed: names the dropout stream.
+      averaged: whether an average of the params is kept, from these on.
     """
     collections = dict(net.variables)
     params, frozen = tree.split(
@@ -74,6 +78,7 @@ class TrainState:
       opt_state=tx.init(params),
       key=rng.key(seed, "dropout"),
       lr_scale=jnp.ones((), jnp.float32),
+      average=params if averaged else {},
     )
     # Equal constants may share one buffer, and the net keeps its variables: a
     # donated state must own every buffer, each exactly once.
@@ -83,4 +88,13 @@ class TrainState:
   def variables(self) -> Variables:
     """What `net.apply` takes: all params, merged, and the collections."""
     params = tree.merge(self.params, self.frozen)
+    return {"params": params, **self.model_state}
+
+  @property
+  def eval_variables(self) -> Variables:
+    """What is evaluated, kept as best and exported: averaged where it can be.
+
+    The collections are the live ones.
+    """
+    params = tree.merge(self.average or self.params, self.frozen)
     return {"params": params, **self.model_state}

@@ -17,6 +17,7 @@ from jft.typing import (
   Batch,
   Callable,
   Float,
+  Key,
   Params,
   Variables,
 )
@@ -31,13 +32,15 @@ def make_train_step(
   *,
   active: Callable[[str], bool] = lambda name: True,
   accumulate: int = 1,
+  augment: Callable[[Key, Batch], Batch] | None = None,
+  average: Callable[[Params, Params, Any, Array], Params] | None = None,
+  batch_norm: str = "auto",
 ) -> Callable[..., tuple[TrainState, Metrics]]:
   """Returns step(state, batch, *, axis_name=None) -> (state, metrics).
 
-  Only the active leaves of `state.params` are differentiated; a BatchNorm that
-  is frozen whole runs in inference mode. The loss is the mean over the examples
-  that `batch["mask"]` keeps, on all devices together, each counting as much as
-  the task says.
+  Only the active leaves of `state.params` are differentiated. The loss is the
+  mean over the examples that `batch["mask"]` keeps, on all devices together,
+  each counting as much as the task says.
 
   Args:
     apply: (variables, inputs, *, train, rngs, mutable, axis_name) -> (outputs,
@@ -53,9 +56,12 @@ def make_train_step(
   def step(state: TrainState, batch: Batch, *, axis_name: str | None = None):
     live, held = tree.split(state.params, active)
     fixed = tree.merge(state.frozen, held)
-    # A batch may hold nothing that is supervised.
-    total = jnp.maximum(_all_sum(task.weights(batch).sum(), axis_name), 1)
-    loss_fn = _make_loss(apply, task, live, fixed, total, axis_name)
+    still = frozen_norm.still(batch_norm, live, fixed)
+    if augment is not None:
+      stream = rng.substream(state.key, "augment")
+      batch = augment(rng.at(stream, state.step, state.attempt), batch)
+    totals = _totals(task, batch, axis_name)
+    loss_fn = _make_loss(apply, task, fixed, still, totals, axis_name)
     grads, metrics, model_state = _accumulate(
       jax.grad(loss_fn, has_aux=True),
       (live, state.model_state),
@@ -74,6 +80,9 @@ def make_train_step(
       opt_state=opt_state,
       model_state=model_state,
     )
+    if average is not None:
+      mean = average(state.average, params, opt_state, state.step)
+      state = dataclasses.replace(state, average=mean)
     return state, {**metrics, "grad_norm": grad_norm, "bad_leaf": blamed}
 
   return step
@@ -119,16 +128,29 @@ def per_example(
   return {"loss": task.loss(outputs, batch), **values}
 
 
+def _totals(
+  task: Task, batch: Batch, axis_name: str | None
+) -> tuple[Array, Array]:
+  """Returns the weights' sums over all devices: of the loss, of the metrics."""
+  sums = task.loss_weights(batch).sum(), task.weights(batch).sum()
+  loss, metrics = _all_sum(sums, axis_name)
+  # A batch may hold nothing that is supervised.
+  if task.importance is None:
+    return jnp.maximum(loss, 1), jnp.maximum(metrics, 1)
+  return jnp.where(loss > 0, loss, 1), jnp.maximum(metrics, 1)
+
+
 def _make_loss(
   apply: ApplyFn,
   task: Task,
-  live: Params,
   fixed: Params,
-  total: Array,
+  still: frozenset[str],
+  totals: tuple[Array, Array],
   axis_name: str | None,
 ):
   """Returns loss(live, model_state, part, key) -> (this part's share, aux)."""
-  still = frozen_norm.frozen_modules(live, fixed)
+  of_loss, of_metrics = totals
+  minimised = task.training_loss or task.loss
 
   def loss_fn(live: Params, model_state: Variables, part: Batch, key: Array):
     variables = {"params": tree.merge(live, fixed), **model_state}
@@ -143,10 +165,12 @@ def _make_loss(
       )
     weights = task.weights(part)
     sums = {
-      name: jnp.sum(values * weights) / total
-      for name, values in per_example(task, outputs, part).items()
+      name: jnp.sum(fn(outputs, part) * weights) / of_metrics
+      for name, fn in task.metrics.items()
     }
-    return sums["loss"], (sums, model_state)
+    losses = minimised(outputs, part) * task.loss_weights(part)
+    loss = jnp.sum(losses) / of_loss
+    return loss, ({"loss": loss, **sums}, model_state)
 
   return loss_fn
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -181,3 +183,68 @@ def test_eval_step_gives_a_row_an_example():
     "weight": (16,),
     "outputs": {"logits": (16, 3)},
   }
+
+
+def test_importance_weighs_the_loss_and_not_the_metrics():
+  # As torch's weighted cross-entropy: sum(w * loss) / sum(w).
+  weight = jnp.array([1.0, 3.0, 0.5])
+  task = dataclasses.replace(
+    TASK, importance=lambda batch: weight[batch["label"]]
+  )
+  labels = freeze.label(PARAMS, freeze.full(PARAMS))
+  tx = optim.by_label(
+    {name: optax.sgd(0.0) for name in ("head", "backbone")}, labels
+  )
+  batch = small.batch()
+  state = TrainState.create(NET, labels, tx)
+  step = make_train_step(NET.apply, task, tx, batch_norm="frozen")
+  _, metrics = jax.jit(step)(state, batch)
+  seen = make_eval_step(NET.apply, TASK)(NET.variables, batch)["values"]
+  factor = np.asarray(weight)[batch["label"]]
+  assert metrics["loss"] == pytest.approx(
+    np.average(seen["loss"], weights=factor), rel=1e-5
+  )
+  assert metrics["accuracy"] == pytest.approx(np.mean(seen["accuracy"]))
+
+
+def test_the_policy_of_batch_norm_decides_over_statistics():
+  moved = {}
+  for policy in ("auto", "frozen", "update"):
+    state, step = build(freeze.top_blocks(PARAMS, 1), batch_norm=policy)
+    after, _ = run(state, step, steps=1)
+    stats = [s.model_state["batch_stats"] for s in (state, after)]
+    moved[policy] = {
+      name: not all(jax.tree.leaves(same(stats[0][name], stats[1][name])))
+      for name in stats[0]
+    }
+  assert moved["auto"] == {"block_00": False, "block_01": True}
+  assert not any(moved["frozen"].values())
+  assert all(moved["update"].values())
+
+
+def test_augment_sees_a_key_of_the_step_and_average_sees_the_new_params():
+  keys = []
+
+  def augment(key, batch):
+    keys.append(key)
+    return {**batch, "image": batch["image"] * jax.random.uniform(key)}
+
+  def average(before, params, opt_state, step):
+    return jax.tree.map(lambda a, p: a + (p - a) / (step + 1), before, params)
+
+  labels = freeze.label(PARAMS, freeze.linear_probe(PARAMS))
+  tx = optim.by_label({"head": optax.sgd(0.1)}, labels)
+  state = TrainState.create(NET, labels, tx, averaged=True)
+  step = jax.jit(
+    make_train_step(NET.apply, TASK, tx, augment=augment, average=average)
+  )
+  seen = [state.params]
+  for i in range(3):
+    state, _ = step(state, small.batch(i))
+    seen.append(state.params)
+  assert len(keys) == 1
+  mean = jax.tree.map(lambda *x: sum(x) / 4, *seen)
+  for a, b in zip(*map(jax.tree.leaves, (state.average, mean)), strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+  head = state.eval_variables["params"]["head"]
+  np.testing.assert_array_equal(head["kernel"], state.average["head"]["kernel"])

@@ -72,6 +72,11 @@ class Task:
     metrics: {name: (outputs, batch) -> Float["b"]}.
     weight: batch -> Float["b"], how much an example counts in a mean, such as
       its supervised tokens; None: all count the same.
+    importance: batch -> Float["b"], a factor on that in training's loss alone,
+      such as its class's weight; None: 1.
+    training_loss: as `loss`, where training minimises another one than
+      evaluation reports; None: the same.
+    soft_labels: whether `batch["label"]` may be shares, Float["b k"].
     kept: outputs -> {name: Array["b ..."]}, what evaluation keeps.
     right: the metric that is 1 where an example is right, "" without one.
     summary: what evaluation saw -> {metric: value} that are no means.
@@ -86,6 +91,9 @@ class Task:
   loss: LossFn
   metrics: Mapping[str, LossFn]
   weight: Callable[[Batch], Float[Array, "b"]] | None = None
+  importance: Callable[[Batch], Float[Array, "b"]] | None = None
+  training_loss: LossFn | None = None
+  soft_labels: bool = False
   kept: Callable[[Outputs], dict[str, Array]] = logits
   right: str = ""
   summary: Callable[[Any], dict[str, float]] = _nothing
@@ -101,6 +109,13 @@ class Task:
     if self.weight is None:
       return batch["mask"]
     return batch["mask"] * self.weight(batch)
+
+  def loss_weights(self, batch: Batch) -> Float[Array, "b"]:
+    """How much each example counts in training's loss; 0 for padding."""
+    weights = self.weights(batch)
+    return (
+      weights if self.importance is None else (weights * self.importance(batch))
+    )
 
 
 def model_inputs(batch: Batch) -> Any:

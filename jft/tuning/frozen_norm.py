@@ -29,6 +29,23 @@ def frozen_modules(trained: Params, frozen: Params) -> frozenset[str]:
   return frozenset(owners[1] - owners[0])
 
 
+def still(policy: str, trained: Params, frozen: Params) -> frozenset[str]:
+  """Returns the modules whose BatchNorms run on their running statistics.
+
+  Args:
+    policy: "auto": those that are frozen whole; "frozen": all; "update": none.
+    trained, frozen: the two halves of the params.
+
+  >>> sorted(still("frozen", {"norm": {"scale": 1}}, {"fc": {"bias": 1}}))
+  ['fc', 'norm']
+  """
+  if policy == "update":
+    return frozenset()
+  if policy == "frozen":
+    return frozen_modules({}, tree.merge(trained, frozen))
+  return frozen_modules(trained, frozen)
+
+
 _HELD = contextvars.ContextVar("held", default=frozenset())
 
 
