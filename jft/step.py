@@ -25,6 +25,27 @@ from jft.typing import (
 Metrics = dict[str, Array]
 
 
+@dataclasses.dataclass(frozen=True)
+class Hooks:
+  """What a train step does beside the gradient and the update.
+
+  Attributes:
+    augment: (key of the step, batch) -> the batch that is trained on, with as
+      many rows. The key is the same on all devices.
+    average: (average, params, opt_state, completed updates) -> the average that
+      `state.average` holds after the update.
+    batch_norm: "auto" runs a BatchNorm that is frozen whole in inference mode,
+      "frozen" every one, "update" none.
+  """
+
+  augment: Callable[[Key, Batch], Batch] | None = None
+  average: Callable[[Params, Params, Any, Array], Params] | None = None
+  batch_norm: str = "auto"
+
+
+_NONE = Hooks()
+
+
 def make_train_step(
   apply: ApplyFn,
   task: Task,
@@ -32,9 +53,7 @@ def make_train_step(
   *,
   active: Callable[[str], bool] = lambda name: True,
   accumulate: int = 1,
-  augment: Callable[[Key, Batch], Batch] | None = None,
-  average: Callable[[Params, Params, Any, Array], Params] | None = None,
-  batch_norm: str = "auto",
+  hooks: Hooks = _NONE,
 ) -> Callable[..., tuple[TrainState, Metrics]]:
   """Returns step(state, batch, *, axis_name=None) -> (state, metrics).
 
@@ -51,15 +70,16 @@ def make_train_step(
     accumulate: parts the batch is cut into, run one after another to save
       memory. The update is the whole batch's, except that a BatchNorm in train
       mode normalises each part by its own statistics.
+    hooks: what else it does.
   """
 
   def step(state: TrainState, batch: Batch, *, axis_name: str | None = None):
     live, held = tree.split(state.params, active)
     fixed = tree.merge(state.frozen, held)
-    still = frozen_norm.still(batch_norm, live, fixed)
-    if augment is not None:
+    still = frozen_norm.still(hooks.batch_norm, live, fixed)
+    if hooks.augment is not None:
       stream = rng.substream(state.key, "augment")
-      batch = augment(rng.at(stream, state.step, state.attempt), batch)
+      batch = hooks.augment(rng.at(stream, state.step, state.attempt), batch)
     totals = _totals(task, batch, axis_name)
     loss_fn = _make_loss(apply, task, fixed, still, totals, axis_name)
     grads, metrics, model_state = _accumulate(
@@ -80,8 +100,8 @@ def make_train_step(
       opt_state=opt_state,
       model_state=model_state,
     )
-    if average is not None:
-      mean = average(state.average, params, opt_state, state.step)
+    if hooks.average is not None:
+      mean = hooks.average(state.average, params, opt_state, state.step)
       state = dataclasses.replace(state, average=mean)
     return state, {**metrics, "grad_norm": grad_norm, "bad_leaf": blamed}
 

@@ -9,7 +9,7 @@ import pytest
 import small
 from jft import optim, tasks, tree
 from jft.state import TrainState
-from jft.step import make_eval_step, make_train_step
+from jft.step import Hooks, make_eval_step, make_train_step
 from jft.tuning import freeze
 
 TASK = tasks.classification()
@@ -197,7 +197,7 @@ def test_importance_weighs_the_loss_and_not_the_metrics():
   )
   batch = small.batch()
   state = TrainState.create(NET, labels, tx)
-  step = make_train_step(NET.apply, task, tx, batch_norm="frozen")
+  step = make_train_step(NET.apply, task, tx, hooks=Hooks(batch_norm="frozen"))
   _, metrics = jax.jit(step)(state, batch)
   seen = make_eval_step(NET.apply, TASK)(NET.variables, batch)["values"]
   factor = np.asarray(weight)[batch["label"]]
@@ -210,7 +210,9 @@ def test_importance_weighs_the_loss_and_not_the_metrics():
 def test_the_policy_of_batch_norm_decides_over_statistics():
   moved = {}
   for policy in ("auto", "frozen", "update"):
-    state, step = build(freeze.top_blocks(PARAMS, 1), batch_norm=policy)
+    state, step = build(
+      freeze.top_blocks(PARAMS, 1), hooks=Hooks(batch_norm=policy)
+    )
     after, _ = run(state, step, steps=1)
     stats = [s.model_state["batch_stats"] for s in (state, after)]
     moved[policy] = {
@@ -236,7 +238,7 @@ def test_augment_sees_a_key_of_the_step_and_average_sees_the_new_params():
   tx = optim.by_label({"head": optax.sgd(0.1)}, labels)
   state = TrainState.create(NET, labels, tx, averaged=True)
   step = jax.jit(
-    make_train_step(NET.apply, TASK, tx, augment=augment, average=average)
+    make_train_step(NET.apply, TASK, tx, hooks=Hooks(augment, average))
   )
   seen = [state.params]
   for i in range(3):
