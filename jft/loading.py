@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -146,20 +145,16 @@ def fill(plan: Plan, key: Key | None, place: adapt.Place) -> Loaded:
   family, module, config = plan.family, plan.module, plan.config
   reinit = plan.change.reinit
   initial = _initial(family, module, config, plan.target, reinit, key)
-  # Hashing takes as long as reading: both at once, from one pass of the disk.
-  with ThreadPoolExecutor(1) as pool:
-    hashed = pool.submit(lambda: plan.located.sha256)
-    flat, report = adapt.adapt(
-      plan.target,
-      plan.weights,
-      plan.table,
-      plan.dropped,
-      initial=initial,
-      reinit=reinit,
-      resize=_resize(family, config, plan.change.options),
-      place=place,
-    )
-    hashed.result()
+  flat, report = adapt.adapt(
+    plan.target,
+    plan.weights,
+    plan.table,
+    plan.dropped,
+    initial=initial,
+    reinit=reinit,
+    resize=_resize(family, config, plan.change.options),
+    place=place,
+  )
   spec = spec_of(
     plan.located,
     family,

@@ -87,11 +87,12 @@ def load_pretrained(
     [".*"] if not pretrained else [*loading.new_head(num_classes), *reinit]
   )
   place = parallel.placer(sharding)
-  if isinstance(arch, Own):
-    _check_own(num_classes, keep_blocks, options)
-    return Net(*own.load(arch, located, fresh, key, place))
-  change = loading.Change(num_classes, tuple(fresh), keep_blocks, options)
-  return Net(*loading.fill(loading.plan(located, arch, change), key, place))
+  with located.hashes.behind():
+    if isinstance(arch, Own):
+      _check_own(num_classes, keep_blocks, options)
+      return Net(*own.load(arch, located, fresh, key, place))
+    change = loading.Change(num_classes, tuple(fresh), keep_blocks, options)
+    return Net(*loading.fill(loading.plan(located, arch, change), key, place))
 
 
 def kind_of(source: str, arch: str | None = None) -> str:

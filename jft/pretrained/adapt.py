@@ -4,12 +4,16 @@ On the target's side a leaf is loaded, resized or, only if asked, reinit; on the
 source's side a tensor is used or dropped by a rule with a reason. Whatever is
 left over on either side is an error, never a silent half-load.
 
-Each leaf is read, laid out, checked and placed before the next one is read, so
-that no more than one of them lies in the host's memory twice.
+Each leaf is read, laid out, checked and placed before its thread reads another,
+so that no more than one a thread lies in the host's memory twice.
 """
 
+import functools
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
@@ -31,6 +35,9 @@ from jft.typing import ArrayLike, Callable, Rules
 
 Place = Callable[[str, ArrayLike], ArrayLike]
 
+# Reading, transposing and checking let go of Python's lock.
+THREADS = min(4, os.cpu_count() or 1)
+
 HEAD = r"(\w+/)?head/.*"  # the classifier, not a block of that name deeper in
 
 
@@ -51,7 +58,7 @@ def adapt(
 
   Args:
     target: {name: shape and dtype} of every variable.
-    source: {foreign name: array}, read one at a time.
+    source: {foreign name: array}, read by several threads.
     table: {name: where it is in the source and in which layout}.
     dropped: (regex over the source's names, reason) of tensors that are never
       needed; a rule may match nothing.
@@ -79,17 +86,33 @@ def adapt(
   asked = _asked(plan, reinit)
   fresh = asked | _fresh_head(plan, num_classes, asked)
   dropped_rows = account(plan, fresh, dropped)
+  made: dict[str, tuple[ArrayLike, Row]] = {}
+  with ThreadPoolExecutor(THREADS) as pool:
+    fill = functools.partial(_fill, plan, fresh, initial, place)
+    for part in pool.map(fill, _turns(plan)):
+      made |= part
+  out = {name: made[name][0] for name in target}
+  return out, Report((*(made[name][1] for name in target), *dropped_rows))
+
+
+def _fill(
+  plan: Plan,
+  fresh: Mapping[str, str],
+  initial: Mapping[str, ArrayLike],
+  place: Place,
+  names: Sequence[str],
+) -> dict[str, tuple[ArrayLike, Row]]:
+  """Loads leaves of one tensor, or draws a leaf, and places them."""
   made, held = {}, {}
-  for name in sorted(target, key=lambda name: _turn(plan, name)):
+  for name in names:
     if name in fresh:
-      value = _initial(name, target[name], initial)
+      value = _initial(name, plan.target[name], initial)
       row = _reinit_row(plan, name, fresh[name])
     else:
       value, row = _load(plan, name, held)
     made[name] = place(name, value), row
     del value  # or it would live on while the next leaf is read
-  out = {name: made[name][0] for name in target}
-  return out, Report((*(made[name][1] for name in target), *dropped_rows))
+  return made
 
 
 def account(plan: Plan, fresh: Mapping[str, str], dropped: Rules) -> list[Row]:
@@ -113,11 +136,16 @@ def account(plan: Plan, fresh: Mapping[str, str], dropped: Rules) -> list[Row]:
   return rows
 
 
-def _turn(plan: Plan, name: str) -> tuple[int, str]:
-  """Sorts the largest leaves first, and the parts of one tensor together."""
-  spec = plan.target[name]
-  nbytes = math.prod(spec.shape) * spec.dtype.itemsize
-  return -nbytes, plan.found(name) or ""
+def _turns(plan: Plan) -> Iterator[list[str]]:
+  """Yields the largest leaves first, the parts of one tensor together."""
+
+  def turn(name: str) -> tuple[int, str]:
+    spec = plan.target[name]
+    nbytes = math.prod(spec.shape) * spec.dtype.itemsize
+    return -nbytes, plan.found(name) or name
+
+  for _, names in itertools.groupby(sorted(plan.target, key=turn), turn):
+    yield list(names)
 
 
 def _asked(plan: Plan, reinit: Sequence[str]) -> dict[str, str]:

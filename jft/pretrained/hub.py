@@ -7,7 +7,6 @@ split, so it may hold "@" and ":".
 """
 
 import functools
-import hashlib
 import importlib.metadata
 import importlib.util
 import re
@@ -20,6 +19,7 @@ from jft import tokenizer_files
 from jft.errors import UserError, did_you_mean, near_misses
 from jft.pretrained import card, formats, hf, processor
 from jft.pretrained.formats import orbax_folder, sharded, tensor_bundle
+from jft.pretrained.hashing import Hashes
 
 SCHEMES = ("hf", "timm", "jft", "package")
 ZOO = Path(__file__).parent / "zoo"
@@ -73,12 +73,14 @@ class Located:
   revision: str | None = None
 
   @functools.cached_property
+  def hashes(self) -> Hashes:
+    """The hashes of the weights' files."""
+    return Hashes(self.files)
+
+  @property
   def sha256(self) -> str:
     """The hash of the weights; of a sharded model, of its shards' hashes."""
-    hashes = [sha256(file) for file in self.files]
-    if len(hashes) == 1:
-      return hashes[0]
-    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return self.hashes.sha256
 
 
 def locate(source: str | Path) -> Located:
@@ -112,12 +114,6 @@ def locate(source: str | Path) -> Located:
       f"{did_you_mean(scheme, SCHEMES)}"
     )
   raise UserError(_missing(source, path))
-
-
-def sha256(path: str | Path) -> str:
-  """Returns the hex SHA-256 of a file's content."""
-  with open(path, "rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _missing(source: str, path: Path) -> str:
