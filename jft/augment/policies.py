@@ -207,7 +207,7 @@ def _space(
     "translate_x": translate[0] * ramp,
     "translate_y": translate[1] * ramp,
     "rotate": degrees * ramp,
-    **{kind: enhance * ramp for kind in enhances},
+    **dict.fromkeys(enhances, enhance * ramp),
     "posterize": bits[0] - np.round(bits[1] * ramp),
     "solarize": 255 * (1 - ramp),
     "autocontrast": 0 * ramp,

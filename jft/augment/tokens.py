@@ -6,7 +6,6 @@ and a text that would lose all of its words keeps them.
 """
 
 import dataclasses
-import types
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +14,7 @@ import numpy as np
 from jft import rng
 from jft.augment.batch import Augment, per_example
 from jft.errors import UserError
-from jft.typing import Array, Batch, Bool, Callable, Int, Key, Mapping
+from jft.typing import Array, Batch, Bool, Callable, Int, Key
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -106,7 +105,7 @@ def _on_words(
 
   def augment(key: Key, batch: Batch) -> Batch:
     ids, seen = batch["input_ids"], batch["attention_mask"]
-    sides = max(1, ids.ndim - 1) if ids.ndim == 2 else ids.shape[1]
+    sides = 1 if ids.ndim == 2 else ids.shape[1]
     keys = per_example(rng.substream(key, name), batch)
     keys = jax.vmap(lambda k: jax.random.split(k, sides))(keys).reshape(-1)
     pick = jax.vmap(lambda k, i, s: choose(k, i, s, p, vocabulary))
@@ -114,30 +113,3 @@ def _on_words(
     return change(batch, pick(keys, *flat).reshape(ids.shape))
 
   return augment
-
-
-def read_synonyms(lines: Mapping[int, str]) -> Mapping[str, tuple[str, ...]]:
-  """Reads lines of a word, a tab and what may stand for it, tabs between.
-
-  Args:
-    lines: by number, from 1.
-
-  Raises:
-    UserError: for a line without a tab, or without a word.
-
-  >>> dict(read_synonyms({1: "good\\tfine\\tgreat"}))
-  {'good': ('fine', 'great')}
-  """
-  found: dict[str, tuple[str, ...]] = {}
-  for number, line in lines.items():
-    word, *others = (part.strip() for part in line.split("\t"))
-    if not line.strip():
-      continue
-    if not word or not others or not all(others):
-      raise UserError(
-        f"line {number}: {line[:60]!r}: expected word<TAB>synonym, and more"
-        " synonyms with tabs between."
-      )
-    key = word.lower()
-    found[key] = (*found.get(key, ()), *others)
-  return types.MappingProxyType(found)

@@ -11,6 +11,8 @@ import jax
 import optax
 
 from jft import parallel, tasks, tree
+from jft.augment import Augment
+from jft.build import augment as augments
 from jft.build.check import check
 from jft.build.data import Splits, make_sources, make_splits
 from jft.build.encode import preprocessing
@@ -47,7 +49,9 @@ class Run:
     tuning: what is trained, when, at which rate.
     state: the first state, or the shape of a restored one.
     steps: the compiled step of each phase.
-    make_step: (phase, optimizer) -> that phase's step with another optimizer.
+    make_step: (phase, optimizer) -> that phase's step with another optimizer;
+      `augment=` another augmentation.
+    augment: (key, batch) -> batch, inside of the steps; None: none.
     eval_step: (variables, batch) -> a row an example.
     splits: the sources and batches.
     total_steps, eval_every, log_every: in updates.
@@ -61,7 +65,8 @@ class Run:
   tuning: Tuning
   state: TrainState
   steps: tuple[Mapped, ...]
-  make_step: Callable[[int, optax.GradientTransformation], Mapped]
+  make_step: Callable[..., Mapped]
+  augment: Augment | None
   eval_step: Callable[..., Any]
   splits: Splits
   total_steps: int
@@ -170,7 +175,12 @@ def build(config: Any) -> Run:
   total = total_steps(config, splits.train.num_examples)
   tuning, state = make_state(config, network, total)
   task = make_task(config, splits.label_names)
-  make_step = functools.partial(_step, config, network, task, tuning)
+  augment = augments.make_augment(
+    config, network.spec, task, splits.label_names, splits.tokenizer
+  )
+  make_step = functools.partial(
+    _step, config, network, task, tuning, augment=augment
+  )
   every = config.eval.every_steps or round(
     (config.eval.every_epochs or 1.0) * per_epoch
   )
@@ -182,7 +192,10 @@ def build(config: Any) -> Run:
     state=state,
     steps=tuple(make_step(i, tuning.tx(i)) for i in range(len(tuning.phases))),
     make_step=make_step,
-    eval_step=jax.jit(make_eval_step(network.apply, task)),
+    augment=augment,
+    eval_step=jax.jit(
+      make_eval_step(augments.evaluated(config, network), task)
+    ),
     splits=splits,
     total_steps=total,
     eval_every=every,
@@ -230,6 +243,8 @@ def _step(
   tuning: Tuning,
   phase: int,
   tx: optax.GradientTransformation,
+  *,
+  augment: Augment | None,
 ) -> Mapped:
   devices = jax.devices()[: config.train.devices or None]
   mapper = {"pmap": parallel.pmap, "jit": parallel.jit}[config.train.parallel]
@@ -239,6 +254,7 @@ def _step(
     tx,
     active=freeze.is_trained(tuning.labels, tuning.phases[phase].labels),
     accumulate=config.train.accumulate,
+    augment=augment,
   )
   return mapper(step, parallel.data_mesh(devices))
 

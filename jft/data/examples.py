@@ -14,8 +14,8 @@ from jft.typing import Batch
 Encode = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 Map = Callable[..., Iterable[Batch]]
 
-Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-"""(8-bit image, randomness) -> 8-bit image; see `jft.augment`."""
+Augment = Callable[[Any, np.random.Generator], Any]
+"""(8-bit image or text, randomness) -> one as it; see `jft.augment`."""
 
 _OURS = frozenset({"label", "mask", "id", "part"})
 
