@@ -1,11 +1,12 @@
 """Augmentation: pure functions of an example and of named randomness.
 
-On the device, inside the step, by `jft.make_train_step(augment=...)`:
+On the device, inside the step:
 
   from jft.augment import ops
   see = jft.augment.on_images([ops.flip(), ops.rotate(15)], mean=m, std=s)
   mix = jft.augment.mix(mixup=0.2, cutmix=1.0, classes=10)
-  step = jft.make_train_step(..., augment=jft.augment.chain(see, mix))
+  hooks = jft.step.Hooks(augment=jft.augment.chain(see, mix))
+  step = jft.make_train_step(net.apply, task, tx, hooks=hooks)
 
 On the host, before pictures are resized:
 

@@ -24,7 +24,7 @@ from jft.guard import Guard
 from jft.net import Net
 from jft.parallel import Mapped
 from jft.state import TrainState
-from jft.step import make_eval_step, make_train_step
+from jft.step import Hooks, make_eval_step, make_train_step
 from jft.tuning import freeze
 from jft.tuning.unfreeze import phase_at
 from jft.typing import Any, Batch, Callable, Mapping
@@ -254,7 +254,7 @@ def _step(
     tx,
     active=freeze.is_trained(tuning.labels, tuning.phases[phase].labels),
     accumulate=config.train.accumulate,
-    augment=augment,
+    hooks=Hooks(augment=augment),
   )
   return mapper(step, parallel.data_mesh(devices))
 
