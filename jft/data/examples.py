@@ -36,7 +36,7 @@ class FixedExamples:
     augment: Augment | None = None,
     seed: int = 0,
   ):
-    self._source, self._encode = source, encode
+    self._source, self.encode = source, encode
     self._augment, self._seed = augment, seed
     first = self._row(0)
     self.labelled = "label" in first
@@ -86,7 +86,7 @@ class FixedExamples:
         draw = generator(self._seed, "augment", epoch, i)
         image = self._augment(np.asarray(example["image"]), draw)
         example = {**example, "image": image}
-      row = {k: np.asarray(v) for k, v in self._encode(example).items()}
+      row = {k: np.asarray(v) for k, v in self.encode(example).items()}
     except UserError as error:
       raise UserError(f"example {i} of {self._source.name}: {error}") from error
     except Exception as error:
