@@ -5,7 +5,7 @@ width, `k` classes; `*shape` where any shape will do.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -56,6 +56,7 @@ __all__ = [
   "Key",
   "LossFn",
   "Mapping",
+  "NamedTuple",
   "Outputs",
   "Params",
   "PyTree",
