@@ -15,7 +15,7 @@ from jft.state import TrainState
 from jft.step import Hooks, make_train_step
 from jft.tuning import freeze
 
-OPS = [ops.flip(), ops.pad_crop(1), ops.color_jitter(), ops.erasing(0.5)]
+OPS = [ops.flip(), ops.pad_crop(1), ops.color_jitter(0.4, 0, 0, 0)]
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 KEY = jax.random.key(5)
 
@@ -110,13 +110,14 @@ def trained(steps=3, accumulate=1, devices=1, **mixing):
 def test_devices_and_accumulation_change_nothing_and_it_is_traced_once():
   one, _, traces = trained()
   assert traces == 1
-  np.testing.assert_allclose(trained(accumulate=4)[0], one, atol=1e-6)
-  np.testing.assert_allclose(trained(devices=4)[0], one, atol=1e-6)
+  other = trained(accumulate=2, devices=4)[0]
+  np.testing.assert_allclose(other, one, atol=1e-6)
 
 
-def test_mixed_labels_are_trained_on_and_accumulate():
-  one, metrics, _ = trained(mixup=0.4, cutmix=1.0)
-  assert np.isfinite(metrics["loss"])
+def test_mixed_labels_are_trained_on_in_parts():
+  params, metrics, _ = trained(steps=1, accumulate=4, mixup=0.4, cutmix=1.0)
+  assert float(metrics["loss"]) == pytest.approx(np.log(3))  # of a head of 0
   assert 0 <= float(metrics["accuracy"]) <= 1
-  again = trained(mixup=0.4, cutmix=1.0, accumulate=4)[0]
-  np.testing.assert_allclose(again, one, atol=1e-6)
+  # The gradient of softmax's loss: every class's column cancels the others.
+  np.testing.assert_allclose(params.sum(1), 0, atol=1e-6)
+  assert np.abs(params).max() > 1e-3

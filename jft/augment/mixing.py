@@ -17,6 +17,8 @@ from jft.augment.ops import whole
 from jft.errors import UserError
 from jft.typing import Any, Array, ArrayLike, Batch, Callable, Float, Int, Key
 
+DRAWS = 4
+"""Numbers that decide for one example."""
 _POINTS = 4097
 
 
@@ -44,18 +46,38 @@ def mix(*, mixup: float = 0.0, cutmix: float = 0.0, classes: int) -> Augment:
   draw = make_draw(mixup, cutmix)
 
   def augment(key: Key, batch: Batch) -> Batch:
-    images, labels = batch["image"], batch["label"]
-    u = draws(rng.substream(key, "mix"), batch, 4)
-    real = batch["mask"][::-1] > 0
-    shares, masks = jax.vmap(draw, (0, None))(u, images.shape[1:3])
-    # Padding is nobody's partner.
-    shares = jnp.where(real, shares, 1.0)
-    masks = jnp.where(real[:, None, None], masks, 1.0)[..., None]
-    image = masks * images + (1 - masks) * images[::-1]
-    label = mixed_labels(labels, shares, classes)
-    return {**batch, "image": image.astype(images.dtype), "label": label}
+    u = draws(rng.substream(key, "mix"), batch, DRAWS)
+    return mixed(batch, *jax.vmap(draw, (0, None))(u, _sides(batch)), classes)
 
   return augment
+
+
+def mixed(
+  batch: Batch,
+  share: Float[Array, "b"],
+  mask: Float[Array, "b h w"],
+  classes: int,
+) -> Batch:
+  """Returns the batch, each row mixed with the one from the other end.
+
+  Args:
+    batch: with labels Int["b"].
+    share: of each row's own label.
+    mask: of each of its own pixels.
+    classes: how many there are.
+  """
+  # Padding is nobody's partner.
+  real = batch["mask"][::-1] > 0
+  share = jnp.where(real, share, 1.0)
+  mask = jnp.where(real[:, None, None], mask, 1.0)[..., None]
+  images = batch["image"]
+  image = mask * images + (1 - mask) * images[::-1]
+  label = mixed_labels(batch["label"], share, classes)
+  return {**batch, "image": image.astype(images.dtype), "label": label}
+
+
+def _sides(batch: Batch) -> tuple[int, int]:
+  return batch["image"].shape[1:3]
 
 
 def mixed_labels(
