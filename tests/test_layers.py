@@ -64,6 +64,7 @@ FLOORS = {
   "jft.spec": 3,
   "jft.parallel": 3,
   "jft.progress": 3,
+  "jft.shapes": 3,
   "jft.state": 3,
   "jft.step": 3,
   "jft.store": 3,
