@@ -3,18 +3,16 @@
 import contextlib
 import dataclasses
 import functools
-import hashlib
-import pathlib
 from collections.abc import Generator
 
 import jax
 import optax
 
-from jft import parallel, tasks, tree
+from jft import parallel, tasks
 from jft.build.batch_norm import make_recalibrate
 from jft.build.check import check
 from jft.build.data import Splits, make_sources, make_splits
-from jft.build.encode import preprocessing
+from jft.build.facts import facts
 from jft.build.model import load_net
 from jft.build.surgical import Choice, choose
 from jft.build.task import make_task
@@ -200,16 +198,6 @@ def build(config: Any, *, choice: Choice | None = None) -> Run:
   choice = choice or choose(config, network, task, splits)
   tuning, state = make_state(config, network, total, per_epoch, choice)
   make_step = functools.partial(_step, config, network, task, tuning)
-
-  @functools.cache
-  def thawed(starts: tuple[int, ...]) -> Mapped:
-    phase = len(tuning.phases) - tuning.waiting + len(starts) - 1
-    return make_step(phase, tuning.begun(starts).tx(phase))
-
-  every = config.eval.every_steps or round(
-    (config.eval.every_epochs or 1.0) * per_epoch
-  )
-  every = max(1, min(every, total))
   return Run(
     net=network,
     task=task,
@@ -217,12 +205,12 @@ def build(config: Any, *, choice: Choice | None = None) -> Run:
     state=state,
     steps=tuple(make_step(i, tuning.tx(i)) for i in range(len(tuning.phases))),
     make_step=make_step,
-    thawed=thawed,
+    thawed=functools.cache(functools.partial(_thawed, make_step, tuning)),
     recalibrated=recalibrated,
     eval_step=jax.jit(make_eval_step(network.apply, task)),
     splits=splits,
     total_steps=total,
-    eval_every=every,
+    eval_every=eval_every(config, per_epoch, total),
     log_every=config.log.every_steps,
     eval_at_start=config.eval.at_start,
     unfreeze_patience=config.tune.unfreeze_patience,
@@ -233,12 +221,11 @@ def build(config: Any, *, choice: Choice | None = None) -> Run:
     lr_cut=config.guard.lr_cut,
     max_retries=config.guard.max_retries,
     facts={
-      **_facts(config, network, tuning, splits),
-      "surgical": choice.as_json(),
+      **facts(config, network, tuning, splits, choice),
       "resolved": {
         "seed": config.seed,
         "total_steps": total,
-        "eval_every_steps": every,
+        "eval_every_steps": eval_every(config, per_epoch, total),
         "steps_per_epoch": round(per_epoch, 6),
       },
     },
@@ -272,6 +259,14 @@ def total_steps(config: Any, train_examples: int) -> int:
   return config.train.steps or max(1, round(config.train.epochs * per_epoch))
 
 
+def eval_every(config: Any, per_epoch: float, total: int) -> int:
+  """Returns how many updates lie between two evaluations."""
+  every = config.eval.every_steps or round(
+    (config.eval.every_epochs or 1.0) * per_epoch
+  )
+  return max(1, min(every, total))
+
+
 def _step(
   config: Any,
   network: Net,
@@ -293,36 +288,10 @@ def _step(
   return mapper(step, parallel.data_mesh(devices))
 
 
-def _facts(
-  config: Any, network: Net, tuning: Tuning, splits: Splits
-) -> dict[str, Any]:
-  rows = freeze.table(network.params, tuning.labels, tuning.transforms)
-  spec = network.spec
-  return {
-    "model": {
-      "family": spec.family,
-      "preset": spec.preset,
-      "kind": spec.kind,
-      "source": spec.source,
-      "sha256": spec.sha256,
-      "num_classes": spec.num_classes,
-      "label_names": list(splits.label_names),
-      "params": tree.count(network.params),
-      "preprocessing": preprocessing(config, spec),
-    },
-    "tokenizer": _tokenizer(spec.tokenizer),
-    "load": network.report.as_dict()["rows"],
-    "freeze": [dataclasses.asdict(row) for row in rows],
-    "phases": [
-      {"start_step": p.start_step, "labels": sorted(p.labels)}
-      for p in tuning.phases
-    ],
-    "data": splits.describe(),
-  }
-
-
-def _tokenizer(path: pathlib.Path | None) -> dict[str, str] | None:
-  if path is None:
-    return None
-  sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-  return {"name": path.name, "sha256": sha256}
+def _thawed(
+  make_step: Callable[[int, optax.GradientTransformation], Mapped],
+  tuning: Tuning,
+  starts: tuple[int, ...],
+) -> Mapped:
+  phase = len(tuning.phases) - tuning.waiting + len(starts) - 1
+  return make_step(phase, tuning.begun(starts).tx(phase))
