@@ -99,19 +99,25 @@ def chosen_parts(params: Params, chosen: Iterable[str]) -> Rules:
 def norm_only(params: Params) -> Rules:
   """Trains the head and every normalisation's scale and bias.
 
+  Raises:
+    UserError: if there is no normalisation.
+
   Source: Frankle et al., 2021, "Training BatchNorm and Only BatchNorm"
   (arXiv:2003.00152).
   """
   norms = r"(.*/)?[^/]*norm[^/]*/(scale|bias)"
-  return [*_head(params), (norms, BACKBONE), (".*", FREEZE)]
+  return _all_named("norm_only", "normalisation", norms, params)
 
 
 def bias_only(params: Params) -> Rules:
   """Trains the head and every bias (BitFit).
 
+  Raises:
+    UserError: if there is none, as in a Llama.
+
   Source: Ben Zaken et al., 2022, "BitFit" (arXiv:2106.10199).
   """
-  return [*_head(params), (r"(.*/)?bias", BACKBONE), (".*", FREEZE)]
+  return _all_named("bias_only", "bias", r"(.*/)?bias", params)
 
 
 def is_trained(labels: Params, active: frozenset[str] | None = None):
@@ -191,6 +197,16 @@ def format_table(rows: list[Row]) -> str:
     f"trainable: {trained:,} of {total:,} parameters ({share:.2f} %)"
   )
   return "\n".join(lines)
+
+
+def _all_named(preset: str, what: str, pattern: str, params: Params) -> Rules:
+  names = [n for n in tree.flatten(params) if not n.startswith("head/")]
+  if not any(re.fullmatch(pattern, name) for name in names):
+    raise UserError(
+      f"{preset}: the model has no {what} outside its head, so only the head"
+      " would be trained: that is linear_probe."
+    )
+  return [*_head(params), (pattern, BACKBONE), (".*", FREEZE)]
 
 
 def _parts(params: Params, chosen: set[str]) -> Rules:
