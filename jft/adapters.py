@@ -10,9 +10,11 @@ from jft.errors import UserError, did_you_mean
 from jft.net import Net
 from jft.own import Own
 from jft.pretrained.report import Report, Row
+from jft.tuning.adapters.combine import combine
+from jft.tuning.adapters.lora import LoRA
 from jft.tuning.adapters.method import ADAPTERS, Method, wrap
 from jft.tuning.adapters.sites import Site, probe
-from jft.typing import Any, ApplyFn, Key, Mapping, Params
+from jft.typing import Any, ApplyFn, Iterable, Key, Mapping, Params
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,11 +89,7 @@ def add(
   inner, methods, active = net.apply, {}, ()
   if isinstance(net, Adapted):
     inner, methods, active = net.inner, dict(net.methods), net.active
-  if name in methods or not name or "/" in name:
-    raise UserError(
-      f"adapter {name!r}: the name is taken, empty or has a '/'; the network"
-      f" has {sorted(methods)}."
-    )
+  _check_free(methods, name)
   params = dict(net.params)
   trees = dict(params.pop(ADAPTERS, {}))
   fresh = method.init(params, key, at or sites(net))
@@ -118,14 +116,45 @@ def switch(net: Adapted, *names: str) -> Adapted:
   Raises:
     UserError: for a name that it does not have.
   """
-  for name in names:
-    if name not in net.methods:
-      raise UserError(
-        f"there is no adapter {name!r}, only {sorted(net.methods)}."
-        + did_you_mean(name, net.methods)
-      )
+  _check_known(net, names)
   apply = wrap(net.inner, net.methods, names)
   return dataclasses.replace(net, apply=apply, active=names)
+
+
+def weighted(
+  net: Adapted, weights: Mapping[str, float], name: str, how: str = "cat"
+) -> Adapted:
+  """Returns the network running one new adapter made of several.
+
+  Args:
+    net: the network, which keeps the others.
+    weights: {name: weight} of LoRAs that it has.
+    name: of the new one.
+    how: see `jft.tuning.adapters.combine.combine`.
+
+  Raises:
+    UserError: for a name that is not there or taken, or adapters that cannot be
+      combined.
+  """
+  _check_free(net.methods, name)
+  _check_known(net, weights)
+  trees = net.params[ADAPTERS]
+  method, fresh = combine(
+    [_as_lora(net.methods[known], known) for known in weights],
+    [trees[known] for known in weights],
+    list(weights.values()),
+    how,
+  )
+  methods = {**net.methods, name: method}
+  params = {**net.params, ADAPTERS: {**trees, name: fresh}}
+  return dataclasses.replace(
+    net,
+    apply=wrap(net.inner, methods, (name,)),
+    variables={**net.variables, "params": params},
+    report=Report((*net.report.rows, *_rows(name, fresh))),
+    methods=methods,
+    active=(name,),
+  )
 
 
 def merge(net: Adapted, inputs: Any, *, tolerance: float = 1e-4) -> Merged:
@@ -172,6 +201,31 @@ def unmerge(net: Merged) -> Adapted:
 def base(params: Params) -> Params:
   """Returns params without adapters."""
   return {name: part for name, part in params.items() if name != ADAPTERS}
+
+
+def _check_free(methods: Mapping[str, Method], name: str) -> None:
+  if name in methods or not name or "/" in name:
+    raise UserError(
+      f"adapter {name!r}: the name is taken, empty or has a '/'; the network"
+      f" has {sorted(methods)}."
+    )
+
+
+def _check_known(net: Adapted, names: Iterable[str]) -> None:
+  for name in names:
+    if name not in net.methods:
+      raise UserError(
+        f"there is no adapter {name!r}, only {sorted(net.methods)}."
+        + did_you_mean(name, net.methods)
+      )
+
+
+def _as_lora(method: Method, name: str) -> LoRA:
+  if not isinstance(method, LoRA):
+    raise UserError(
+      f"only LoRAs can be combined, {name!r} is a {type(method).__name__}."
+    )
+  return method
 
 
 def _rows(name: str, fresh: Params) -> tuple[Row, ...]:

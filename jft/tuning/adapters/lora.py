@@ -84,9 +84,23 @@ class LoRA:
         return y
       x = self.input(args[0], module, train, key)
       hidden = low_rank.down(module, leaf, x, own["lora_a"])
-      return y + (scale * low_rank.up(hidden, own["lora_b"])).astype(y.dtype)
+      side = (scale * low_rank.up(hidden, own["lora_b"])).astype(y.dtype)
+      return self.joined(module, own, y, side, None if x is args[0] else x)
 
     return beside
+
+  def joined(
+    self, module: Any, own: Params, y: Array, side: Array, dropped: Array | None
+  ) -> Array:
+    """Returns the layer's output with the side path's.
+
+    Args:
+      module: the bound layer.
+      own: its part of the tree.
+      y, side: of the layer and the side path.
+      dropped: the side path's input where it is not the layer's own.
+    """
+    return y + side
 
   def merge(self, params: Params, tree: Params) -> Params:
     """Returns the base's kernels with the products added."""
