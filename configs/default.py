@@ -128,7 +128,8 @@ def get_config() -> ConfigDict:
         "target_range": (),
       },
       "tune": {
-        # What is trained: "full", "linear_probe", "top_blocks", "norm_only",
+        # What is trained: "full" (everything; beside an adapter, the adapter
+        # and the head), "linear_probe", "top_blocks", "norm_only",
         # "bias_only"; or empty, and `rules` say it.
         "preset": "full",
         # How many blocks "top_blocks" trains.
@@ -137,6 +138,23 @@ def get_config() -> ConfigDict:
         "rules": (),
         # Train the head alone for this share of the run, then the rest too.
         "head_first": 0.0,
+      },
+      "adapter": {
+        # Trained beside the model, which is frozen but for its head: "lora";
+        # "rslora", rank-stabilised; "dora", with the kernels' lengths; "pissa",
+        # from the kernels' principal parts (empty: none).
+        "name": "",
+        "rank": 8,  # Of each product; more is more capacity.
+        "alpha": 16.0,  # Its factor is alpha / rank (rslora: / sqrt(rank)).
+        "dropout": 0.0,  # Of the side paths' inputs.
+        # Beside what: "attention", "dense" (every dense layer but the head),
+        # "all" (convolutions too); or empty, and `rules` say it.
+        "targets": "dense",
+        # Ordered ((regex, rank), ...) or (regex, rank, alpha) over parameter
+        # names; rank 0 is none, as is what no rule covers.
+        "rules": (),
+        # The second halves' share of `optim.lr` (LoRA+ takes about 16).
+        "lora_plus_ratio": 1.0,
       },
       "optim": {
         "name": "adamw",  # "adamw", "adam", "sgd" or "lamb".

@@ -5,6 +5,7 @@ import os
 
 import jax
 
+from jft.build.check_adapter import check_adapter
 from jft.build.check_task import check_task
 from jft.config import flatten
 from jft.errors import UserError, did_you_mean
@@ -91,6 +92,7 @@ def check(config: Any) -> None:
   _check_tune(config.tune)
   _check_optim(config.optim)
   check_task(config)
+  check_adapter(config)
   _check_stop(config)
   _one_of(config.train, "train", "epochs", "steps", needed=True)
   _one_of(config.eval, "eval", "every_epochs", "every_steps", needed=False)

@@ -9,7 +9,8 @@ import optax
 from jft import optim, schedules, tree
 from jft.errors import UserError
 from jft.tuning import freeze
-from jft.tuning.freeze import FREEZE, HEAD
+from jft.tuning.adapters.method import ADAPTERS
+from jft.tuning.freeze import ADAPTER, ADAPTER_B, FREEZE, HEAD
 from jft.tuning.unfreeze import Phase, phase_at
 from jft.typing import Any, Mapping, Params
 
@@ -54,11 +55,17 @@ class Tuning:
 
 def make_tuning(config: Any, params: Params, total_steps: int) -> Tuning:
   """Builds the labels, phases and optimizers of a config."""
-  labels = freeze.label(params, _rules(config.tune, params))
+  labels = freeze.label(params, _rules(config, params))
+  _check_adapter(labels)
   trained = sorted(set(tree.flatten(labels).values()) - {FREEZE})
   phases = _phases(config.tune, trained, total_steps)
   rates = {
-    label: _schedule(config.optim, label, total_steps - _start(phases, label))
+    label: _schedule(
+      config.optim,
+      label,
+      _share(config, label),
+      total_steps - _start(phases, label),
+    )
     for label in trained
   }
   return Tuning(
@@ -70,15 +77,32 @@ def make_tuning(config: Any, params: Params, total_steps: int) -> Tuning:
   )
 
 
-def _rules(tune: Any, params: Params):
+def _rules(config: Any, params: Params):
+  tune = config.tune
   presets = {
-    "full": freeze.full,
+    "full": functools.partial(
+      freeze.adapter,
+      # The head of a language model is no new one.
+      head=config.task.name != "causal_lm",
+      apart=config.adapter.lora_plus_ratio != 1,
+    )
+    if config.adapter.name
+    else freeze.full,
     "linear_probe": freeze.linear_probe,
     "top_blocks": functools.partial(freeze.top_blocks, n=tune.blocks),
     "norm_only": freeze.norm_only,
     "bias_only": freeze.bias_only,
   }
   return presets[tune.preset](params) if tune.preset else tune.rules
+
+
+def _check_adapter(labels: Params) -> None:
+  adapter = tree.flatten(labels.get(ADAPTERS, {})).values()
+  if adapter and {*adapter} == {FREEZE}:
+    raise UserError(
+      "tune.rules freeze the whole adapter; give it a label, such as"
+      " ('adapters/.*', 'adapter'), or set adapter.name=''."
+    )
 
 
 def _phases(
@@ -105,14 +129,26 @@ def _start(phases: tuple[Phase, ...], label: str) -> int:
   return min(p.start_step for p in phases if label in p.labels)
 
 
-def _schedule(optim_config: Any, label: str, steps: int) -> optax.Schedule:
+def _share(config: Any, label: str) -> float:
+  """Returns a label's share of `optim.lr`."""
+  shares = {
+    HEAD: 1.0,
+    ADAPTER: 1.0,
+    ADAPTER_B: config.adapter.lora_plus_ratio,
+  }
+  return shares.get(label, config.optim.backbone_lr_scale)
+
+
+def _schedule(
+  optim_config: Any, label: str, share: float, steps: int
+) -> optax.Schedule:
   c = optim_config
   if c.warmup_steps >= steps:
     raise UserError(
       f"optim.warmup_steps={c.warmup_steps} must be below the {steps} steps"
       f" that {label!r} is trained; train longer or warm up less."
     )
-  peak = c.lr * (1.0 if label == HEAD else c.backbone_lr_scale)
+  peak = c.lr * share
   common = {"warmup_steps": c.warmup_steps}
   if c.schedule == "constant":
     return schedules.constant(peak, **common)
