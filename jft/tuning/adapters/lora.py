@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from collections.abc import Container
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -15,7 +14,7 @@ from jft.errors import UserError
 from jft.tuning.adapters import low_rank, targets
 from jft.tuning.adapters.method import Interceptor, module_key, subtree
 from jft.tuning.adapters.sites import Site
-from jft.typing import Any, Array, Key, Mapping, Params, Rules
+from jft.typing import Any, Array, Container, Key, Mapping, Params, Rules
 
 
 class Rank(NamedTuple):
