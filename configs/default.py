@@ -128,11 +128,12 @@ def get_config() -> ConfigDict:
         "target_range": (),
       },
       "tune": {
-        # What is trained: "full"; "lp_ft", the head alone for the share
-        # `head_first` of the run (0: half of it), then everything;
-        # "linear_probe", "top_blocks", "norm_only", "bias_only"; "surgical",
-        # the head and the `blocks` parts whose gradient is relatively largest;
-        # or empty, and `rules` say it.
+        # What is trained: "full" (everything; beside an adapter, the adapter
+        # and the head); "lp_ft", the head alone for the share `head_first` of
+        # the run (0: half of it), then everything; "linear_probe",
+        # "top_blocks", "norm_only", "bias_only"; "surgical", the head and the
+        # `blocks` parts whose gradient is relatively largest; or empty, and
+        # `rules` say it.
         "preset": "full",
         # How many blocks "top_blocks" trains; how many parts "surgical".
         "blocks": 0,
@@ -156,6 +157,23 @@ def get_config() -> ConfigDict:
         # anew from training batches.
         "batch_norm": "auto",
         "recalibrate_batches": 32,  # "recalibrate": so many, from the first.
+      },
+      "adapter": {
+        # Trained beside the model, which is frozen but for its head: "lora";
+        # "rslora", rank-stabilised; "dora", with the kernels' lengths; "pissa",
+        # from the kernels' principal parts (empty: none).
+        "name": "",
+        "rank": 8,  # Of each product; more is more capacity.
+        "alpha": 16.0,  # Its factor is alpha / rank (rslora: / sqrt(rank)).
+        "dropout": 0.0,  # Of the side paths' inputs.
+        # Beside what: "attention", "dense" (every dense layer but the head),
+        # "all" (convolutions too); or empty, and `rules` say it.
+        "targets": "dense",
+        # Ordered ((regex, rank), ...) or (regex, rank, alpha) over parameter
+        # names; rank 0 is none, as is what no rule covers.
+        "rules": (),
+        # The second halves' share of `optim.lr` (LoRA+ takes about 16).
+        "lora_plus_ratio": 1.0,
       },
       "optim": {
         "name": "adamw",  # "adamw", "adam", "sgd" or "lamb".

@@ -48,6 +48,7 @@ FLOORS = {
   "jft.models": 2,
   "jft.pretrained": 2,
   # Running.
+  "jft.adapters": 3,
   "jft.checkpoint": 3,
   "jft.disk": 3,
   "jft.environment": 3,

@@ -5,17 +5,17 @@ import functools
 from jft import tree
 from jft.errors import UserError
 from jft.tuning import freeze, unfreeze
-from jft.tuning.freeze import FREEZE, HEAD
+from jft.tuning.adapters.method import ADAPTERS
+from jft.tuning.freeze import ADAPTER, ADAPTER_B, FREEZE, HEAD
 from jft.tuning.unfreeze import Phase
 from jft.typing import Any, Params, Rules, Sequence
 
-ADAPTER = "adapter"
 # What a probe that fine-tuning follows takes of the run, unless it is said.
 _PROBE = 0.5
 
 
 def make_phases(
-  tune: Any,
+  config: Any,
   params: Params,
   total_steps: int,
   steps_per_epoch: float,
@@ -24,7 +24,7 @@ def make_phases(
   """Returns the labels of a config's "tune", and its phases.
 
   Args:
-    tune: the section.
+    config: of the run.
     params: of the network; shapes will do.
     total_steps: of the run.
     steps_per_epoch: updates in an epoch.
@@ -33,17 +33,26 @@ def make_phases(
   Raises:
     UserError: for what does not fit the model or the length of the run.
   """
-  labels = freeze.label(params, rules_of(tune, params, chosen))
+  tune = config.tune
+  labels = freeze.label(params, rules_of(config, params, chosen))
+  _check_adapter(labels)
   if tune.unfreeze:
     return _gradual(tune, labels, total_steps, steps_per_epoch)
   trained = frozenset(tree.flatten(labels).values()) - {FREEZE}
   return labels, _head_first(tune, trained, total_steps)
 
 
-def rules_of(tune: Any, params: Params, chosen: Sequence[str] = ()) -> Rules:
+def rules_of(config: Any, params: Params, chosen: Sequence[str] = ()) -> Rules:
   """Returns the rules that a config's preset means for this model."""
+  tune = config.tune
+  beside_adapter = functools.partial(
+    freeze.adapter,
+    # The head of a language model is no new one.
+    head=config.task.name != "causal_lm",
+    apart=config.adapter.lora_plus_ratio != 1,
+  )
   presets = {
-    "full": freeze.full,
+    "full": beside_adapter if config.adapter.name else freeze.full,
     "lp_ft": freeze.full,
     "linear_probe": freeze.linear_probe,
     "top_blocks": functools.partial(freeze.top_blocks, n=tune.blocks),
@@ -52,6 +61,15 @@ def rules_of(tune: Any, params: Params, chosen: Sequence[str] = ()) -> Rules:
     "bias_only": freeze.bias_only,
   }
   return presets[tune.preset](params) if tune.preset else tune.rules
+
+
+def _check_adapter(labels: Params) -> None:
+  adapter = tree.flatten(labels.get(ADAPTERS, {})).values()
+  if adapter and {*adapter} == {FREEZE}:
+    raise UserError(
+      "tune.rules freeze the whole adapter; give it a label, such as"
+      " ('adapters/.*', 'adapter'), or set adapter.name=''."
+    )
 
 
 def _head_first(
@@ -78,7 +96,7 @@ def _gradual(
   tune: Any, labels: Params, total_steps: int, steps_per_epoch: float
 ) -> tuple[Params, tuple[Phase, ...]]:
   labels, active = unfreeze.gradual(
-    labels, tune.unfreeze_blocks, frozenset({HEAD, ADAPTER})
+    labels, tune.unfreeze_blocks, frozenset({HEAD, ADAPTER, ADAPTER_B})
   )
   if tune.unfreeze_patience:
     later = [Phase(None, part) for part in active[1:]]

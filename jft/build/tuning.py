@@ -7,10 +7,10 @@ import numpy as np
 import optax
 
 from jft import optim, schedules, tree
-from jft.build.phases import ADAPTER, make_phases
+from jft.build.phases import make_phases
 from jft.errors import UserError
 from jft.tuning import lr_scales, unfreeze
-from jft.tuning.freeze import FREEZE, HEAD
+from jft.tuning.freeze import ADAPTER, ADAPTER_B, FREEZE, HEAD
 from jft.tuning.unfreeze import Phase, phase_at
 from jft.typing import Any, Callable, Mapping, Params, Sequence
 
@@ -112,7 +112,7 @@ def make_tuning(
     UserError: for what does not fit the model or the length of the run.
   """
   labels, phases = make_phases(
-    config.tune, params, total_steps, steps_per_epoch, chosen
+    config, params, total_steps, steps_per_epoch, chosen
   )
   shares = _shares(config.optim, labels)
   return _assemble(config, labels, shares, total_steps, phases)
@@ -126,9 +126,11 @@ def _assemble(
   phases: tuple[Phase, ...],
 ) -> Tuning:
   trained = sorted(set(tree.flatten(labels).values()) - {FREEZE})
-  peaks = {label: _peak(config.optim, label) for label in trained}
+  peaks = {label: _peak(config, label) for label in trained}
   rates = {
-    label: _schedule(config.optim, label, total_steps - _start(phases, label))
+    label: _schedule(
+      config.optim, label, peaks[label], total_steps - _start(phases, label)
+    )
     for label in trained
   }
   return Tuning(
@@ -174,18 +176,24 @@ def _start(phases: tuple[Phase, ...], label: str) -> int:
   return next(p.start_step or 0 for p in phases if label in p.labels)
 
 
-def _peak(c: Any, label: str) -> float:
-  return c.lr * (1.0 if label in (HEAD, ADAPTER) else c.backbone_lr_scale)
+def _peak(config: Any, label: str) -> float:
+  shares = {
+    HEAD: 1.0,
+    ADAPTER: 1.0,
+    ADAPTER_B: config.adapter.lora_plus_ratio,
+  }
+  return config.optim.lr * shares.get(label, config.optim.backbone_lr_scale)
 
 
-def _schedule(optim_config: Any, label: str, steps: int) -> optax.Schedule:
+def _schedule(
+  optim_config: Any, label: str, peak: float, steps: int
+) -> optax.Schedule:
   c = optim_config
   if c.warmup_steps >= steps:
     raise UserError(
       f"optim.warmup_steps={c.warmup_steps} must be below the {steps} steps"
       f" that {label!r} is trained; train longer or warm up less."
     )
-  peak = _peak(c, label)
   common = {"warmup_steps": c.warmup_steps}
   if c.schedule == "constant":
     return schedules.constant(peak, **common)

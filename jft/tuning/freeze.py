@@ -19,6 +19,8 @@ from jft.typing import Iterable, Mapping, Params, Rules
 FREEZE = "freeze"
 HEAD = "head"
 BACKBONE = "backbone"
+ADAPTER = "adapter"
+ADAPTER_B = "adapter_b"
 
 
 def label(params: Params, rules: Rules) -> Params:
@@ -52,6 +54,19 @@ def full(params: Params) -> Rules:
 def linear_probe(params: Params) -> Rules:
   """Trains the head alone."""
   return [*_head(params, required=True), (".*", FREEZE)]
+
+
+def adapter(params: Params, *, head: bool = True, apart: bool = False) -> Rules:
+  """Trains the adapters and the head.
+
+  Args:
+    params: with adapters.
+    head: False leaves a head frozen too.
+    apart: give the second halves of LoRA a label of their own.
+  """
+  second = [("adapters/.*/lora_b", ADAPTER_B)] if apart else []
+  rules = [*second, ("adapters/.*", ADAPTER), (".*", FREEZE)]
+  return [*_head(params), *rules] if head else rules
 
 
 def top_blocks(params: Params, n: int) -> Rules:
