@@ -115,6 +115,41 @@ def get_config() -> ConfigDict:
         # Batches prepared ahead of the device.
         "prefetch": 2,
       },
+      "augment": {
+        # Images, in training, on the device and in this order: "flip",
+        # "flip_vertical", "random_resized_crop", "pad_crop", "rotate", "scale",
+        # "affine", "perspective", "color_jitter", "grayscale", "gaussian_blur",
+        # "sharpness", "solarize", "posterize", "equalize", "autocontrast",
+        # "invert", "rand_augment", "trivial_augment", "aug_mix".
+        "images": (),
+        # "random_resized_crop": the least share of the area.
+        "min_area": 0.08,
+        "padding": 4,  # "pad_crop": pixels on each side.
+        "degrees": 15.0,  # "rotate" and "affine": at most, either way.
+        # "color_jitter": of brightness, contrast and saturation; a quarter of
+        # it is the hue's.
+        "jitter": 0.4,
+        "rand_augment_ops": 2,  # Changes after one another.
+        "rand_augment_magnitude": 9,  # Their strength, 0 to 30.
+        # Paint a rectangle over this share of the images.
+        "erasing": 0.0,
+        # Mix images and their labels in pairs: alpha of Beta(alpha, alpha),
+        # from which the shares are drawn (0: off).
+        "mixup": 0.0,
+        # As "mixup", by a rectangle of the other; with both, half of each.
+        "cutmix": 0.0,
+        # Evaluate and predict by the mean over views: "flip", "crops".
+        "test_time": (),
+        "test_time_mean": "probabilities",  # Or "logits".
+        # Text: hide this share of the words from the attention.
+        "word_dropout": 0.0,
+        # Text: put the mask token in the place of this share of the words.
+        "token_masking": 0.0,
+        # Text: a file of lines "word<TAB>synonym<TAB>synonym ...".
+        "synonyms": "",
+        # Replace this share of the words that have a synonym.
+        "synonym_share": 0.1,
+      },
       "task": {
         # "classification": one label an example. "regression": one number.
         # "similarity": one number, of two texts that are read apart.

@@ -10,9 +10,14 @@ from jft.typing import Any, Array, Float, Int, Sequence
 
 
 def accuracy(
-  logits: Float[Array, "b k"], label: Int[Array, "b"]
+  logits: Float[Array, "b k"], label: Int[Array, "b"] | Float[Array, "b k"]
 ) -> Float[Array, "b"]:
-  """1 where the largest logit is the label's, else 0; NaN is never right."""
+  """1 where the largest logit is the label's, else 0; NaN is never right.
+
+  Of shares Float["b k"], as mixup makes them, the label is the largest.
+  """
+  if label.ndim == logits.ndim:
+    label = jnp.argmax(label, axis=-1)
   right = jnp.argmax(logits, axis=-1) == label
   return (right & ~jnp.isnan(logits).any(axis=-1)).astype(jnp.float32)
 

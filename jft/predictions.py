@@ -7,6 +7,7 @@ import types
 import jax
 
 from jft import completions, data, evaluation, restored
+from jft.build.augment import evaluated
 from jft.build.data import in_parts
 from jft.build.encode import make_encode
 from jft.build.inputs import read_inputs
@@ -63,7 +64,9 @@ def predict_files(
   )
   task = make_task(config, label_names)
   seen = evaluation.predict(
-    jax.jit(make_predict_step(network.apply, task)), state.variables, batches
+    jax.jit(make_predict_step(evaluated(config, network), task)),
+    state.variables,
+    batches,
   )
   rows = task.rows(seen, label_names)
   return [

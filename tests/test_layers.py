@@ -73,8 +73,10 @@ FLOORS = {
   "jft.trace": 3,
   "jft.writers": 3,
   # Assembly.
+  "jft.augmented": 4,
   "jft.build": 4,
   "jft.config": 4,
+  "jft.contact_sheet": 4,
   "jft.curves": 4,
   "jft.exports": 4,
   "jft.finish": 4,

@@ -6,6 +6,7 @@ import os
 import jax
 
 from jft.build.check_adapter import check_adapter
+from jft.build.check_augment import check_augment
 from jft.build.check_task import check_task
 from jft.build.check_tune import check_tune
 from jft.config import flatten
@@ -104,6 +105,7 @@ def check(config: Any) -> None:
   _check_optim(config.optim)
   check_task(config)
   check_adapter(config)
+  check_augment(config)
   _check_stop(config)
   _one_of(config.train, "train", "epochs", "steps", needed=True)
   _one_of(config.eval, "eval", "every_epochs", "every_steps", needed=False)

@@ -10,6 +10,7 @@ from jft.build.documents import rows_of
 from jft.build.encode import AUGMENT, make_encode
 from jft.build.sources import open_source
 from jft.build.task import label_kind
+from jft.build.words import make_synonyms
 from jft.data import EvalBatches, Source, TrainBatches
 from jft.data.source import where
 from jft.errors import UserError
@@ -121,7 +122,7 @@ def make_splits(
     in_training,
     seed=config.seed,
     bucket_count=c.buckets,
-    augment=AUGMENT[c.augment],
+    augment=AUGMENT[c.augment] or make_synonyms(config.augment),
     **processes,
   )
   # Every split pads to training's lengths, so that all share their programs.

@@ -9,6 +9,8 @@ import jax
 import optax
 
 from jft import parallel, tasks
+from jft.augment import Augment
+from jft.build import augment as augments
 from jft.build.batch_norm import make_recalibrate
 from jft.build.check import check
 from jft.build.data import Splits, make_sources, make_splits
@@ -48,10 +50,12 @@ class Run:
     tuning: what is trained, when, at which rate.
     state: the first state, or the shape of a restored one.
     steps: the compiled step of each phase.
-    make_step: (phase, optimizer) -> that phase's step with another optimizer.
+    make_step: (phase, optimizer) -> that phase's step with another optimizer;
+      `augment=` another augmentation.
     thawed: (starts of phases that waited for a plateau) -> the step of the last
       of them.
     recalibrated: state -> the state to evaluate (see `tune.batch_norm`).
+    augment: (key, batch) -> batch, inside of the steps; None: none.
     eval_step: (variables, batch) -> a row an example.
     splits: the sources and batches.
     total_steps, eval_every, log_every: in updates.
@@ -66,9 +70,10 @@ class Run:
   tuning: Tuning
   state: TrainState
   steps: tuple[Mapped, ...]
-  make_step: Callable[[int, optax.GradientTransformation], Mapped]
+  make_step: Callable[..., Mapped]
   thawed: Callable[[tuple[int, ...]], Mapped]
   recalibrated: Callable[[TrainState], TrainState]
+  augment: Augment | None
   eval_step: Callable[..., Any]
   splits: Splits
   total_steps: int
@@ -197,7 +202,12 @@ def build(config: Any, *, choice: Choice | None = None) -> Run:
   task = make_task(config, splits.label_names)
   choice = choice or choose(config, network, task, splits)
   tuning, state = make_state(config, network, total, per_epoch, choice)
-  make_step = functools.partial(_step, config, network, task, tuning)
+  augment = augments.make_augment(
+    config, network.spec, task, splits.label_names, splits.tokenizer
+  )
+  make_step = functools.partial(
+    _step, config, network, task, tuning, augment=augment
+  )
   return Run(
     net=network,
     task=task,
@@ -207,7 +217,10 @@ def build(config: Any, *, choice: Choice | None = None) -> Run:
     make_step=make_step,
     thawed=functools.cache(functools.partial(_thawed, make_step, tuning)),
     recalibrated=recalibrated,
-    eval_step=jax.jit(make_eval_step(network.apply, task)),
+    augment=augment,
+    eval_step=jax.jit(
+      make_eval_step(augments.evaluated(config, network), task)
+    ),
     splits=splits,
     total_steps=total,
     eval_every=eval_every(config, per_epoch, total),
@@ -274,6 +287,8 @@ def _step(
   tuning: Tuning,
   phase: int,
   tx: optax.GradientTransformation,
+  *,
+  augment: Augment | None,
 ) -> Mapped:
   devices = jax.devices()[: config.train.devices or None]
   mapper = {"pmap": parallel.pmap, "jit": parallel.jit}[config.train.parallel]
@@ -283,7 +298,7 @@ def _step(
     tx,
     active=freeze.is_trained(tuning.labels, tuning.phases[phase].labels),
     accumulate=config.train.accumulate,
-    hooks=Hooks(batch_norm=tuning.batch_norm),
+    hooks=Hooks(augment=augment, batch_norm=tuning.batch_norm),
   )
   return mapper(step, parallel.data_mesh(devices))
 

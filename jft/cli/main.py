@@ -20,6 +20,7 @@ examples:
   jft models 'resnet*'
   jft inspect --config=configs/quickstart.py
   jft check --config=configs/quickstart.py
+  jft augment --config=quickstart --config.augment.mixup=0.2
   jft replay runs/quickstart
 
 `jft COMMAND --help` tells more of each. Exit codes: 0 done, 1 the run failed
@@ -82,6 +83,7 @@ def _parser():
   )
   # Imported here, not above: their imports are light, jax comes later.
   from jft.cli import (
+    augment,
     bisect,
     check,
     evaluate,
@@ -103,6 +105,7 @@ def _parser():
     inspect,
     models,
     check,
+    augment,
     replay,
     prove_resume,
     bisect,

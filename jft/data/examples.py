@@ -14,8 +14,8 @@ from jft.typing import Batch
 Encode = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 Map = Callable[..., Iterable[Batch]]
 
-Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-"""(8-bit image, randomness) -> 8-bit image; see `jft.augment`."""
+Augment = Callable[[Any, np.random.Generator], Any]
+"""(8-bit image or text, randomness) -> one as it; see `jft.augment`."""
 
 _OURS = frozenset({"label", "mask", "id", "part"})
 
@@ -36,7 +36,7 @@ class FixedExamples:
     augment: Augment | None = None,
     seed: int = 0,
   ):
-    self._source, self._encode = source, encode
+    self._source, self.encode = source, encode
     self._augment, self._seed = augment, seed
     first = self._row(0)
     self.labelled = "label" in first
@@ -86,7 +86,7 @@ class FixedExamples:
         draw = generator(self._seed, "augment", epoch, i)
         image = self._augment(np.asarray(example["image"]), draw)
         example = {**example, "image": image}
-      row = {k: np.asarray(v) for k, v in self._encode(example).items()}
+      row = {k: np.asarray(v) for k, v in self.encode(example).items()}
     except UserError as error:
       raise UserError(f"example {i} of {self._source.name}: {error}") from error
     except Exception as error:

@@ -131,9 +131,7 @@ class TrainBatches(_Batches):
         f"step {step} with offset {self.offset} lies before the first batch."
       )
     indices = self.order.indices(number)
-    epochs = None
-    if isinstance(self.order, ShuffledOrder):
-      epochs = self.order.epochs(number)
+    epochs = self.order.epochs(number)
     return self._batch(indices, self.batch_size, run, epochs)
 
 
@@ -188,16 +186,15 @@ def batches(
     bucket_count: how many quantiles.
     window: batches of tokens are formed by length within this many; 1 leaves
       them in shuffled order.
-    augment: (8-bit image, randomness) -> 8-bit image, before `encode`; see
-      `jft.augment`. It is a pure function of (seed, epoch, id).
+    augment: (8-bit image, randomness) -> 8-bit image, or (text, randomness) ->
+      text, before `encode`; see `jft.augment`. It is a pure function of (seed,
+      epoch, id). A text that outgrows its batch's length stays as it was.
     **reading: fields of `Reading`.
 
   Raises:
     UserError: if the source is too small, has no labels, or the processes
       cannot share a batch equally.
   """
-  if augment is not None and isinstance(encode, Tokenizer):
-    raise UserError("augment is for images; texts are tokenized once.")
   random = {"augment": augment, "seed": seed}
   made = _made(
     source, batch_size, encode, lengths, bucket_count, reading, random
@@ -272,7 +269,13 @@ def _made(
   chosen = None
   if isinstance(encode, Tokenizer):
     rows = isinstance(origin(source, 0)[0], TokenRows)
-    examples = RowExamples(source) if rows else TokenExamples(source, encode)
+    if random.get("augment") and (rows or encode.reads == "words"):
+      raise UserError(
+        f"{source.name}: augment is of images, and of texts with one answer."
+      )
+    examples = (
+      RowExamples(source) if rows else TokenExamples(source, encode, **random)
+    )
     chosen = buckets(examples.lengths, encode.max_length, bucket_count)
     if lengths is not None:
       chosen = tuple(sorted(lengths))

@@ -120,14 +120,23 @@ class BucketedOrder:
 
   def indices(self, step: int) -> np.ndarray:
     """Returns Int64[b], the examples of the batch at `step`."""
+    return self._at(step)[0]
+
+  def epochs(self, step: int) -> np.ndarray:
+    """Returns Int64[b], the pass over the data that each of them is of."""
+    return self._at(step)[1]
+
+  def _at(self, step: int) -> np.ndarray:
     number, row = divmod(step, self.window)
-    return self._cached(number)[row]
+    return self._cached(number)[:, row]
 
   def _window_batches(self, number: int) -> np.ndarray:
+    """Returns Int64[2 window b]: the examples, and their passes."""
     size = self.window * self.batch_size
     positions = np.arange(number * size, (number + 1) * size)
     index = index_at(positions, len(self.lengths), self.seed)
-    index = index[np.argsort(self.lengths[index], kind="stable")]
+    sorted_ = np.argsort(self.lengths[index], kind="stable")
+    both = np.stack([index, positions // len(self.lengths)])[:, sorted_]
     rows = np.arange(number * self.window, (number + 1) * self.window)
     shuffled = index_at(rows, self.window, self.seed, "window")
-    return index.reshape(self.window, self.batch_size)[shuffled]
+    return both.reshape(2, self.window, self.batch_size)[:, shuffled]

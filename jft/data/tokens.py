@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from jft.data.examples import Map
+from jft.data.examples import Augment, Map
 from jft.data.labels import checked
 from jft.data.source import Source
 from jft.data.text import Tokenizer
 from jft.errors import UserError
+from jft.rng import generator
 from jft.typing import IGNORED, Batch
 
 _CHUNK = 1000
@@ -42,6 +43,12 @@ class Rows:
     real = columns < self.lengths[indices][:, None]
     return real, np.where(real, starts[indices][:, None] + columns, 0)
 
+  def row(self, index: int) -> dict[str, np.ndarray]:
+    """Returns one row's ids and types, without padding."""
+    start = int(self.lengths[:index].sum())
+    part = slice(start, start + int(self.lengths[index]))
+    return {"input_ids": self.ids[part], "token_type_ids": self.types[part]}
+
   def padded(self, indices: np.ndarray, length: int, pad_id: int) -> Batch:
     """Returns ids, attention mask and types, Int32[b n]."""
     real, where = self.places(indices, length)
@@ -53,7 +60,7 @@ class Rows:
 
 
 class TokenExamples:
-  """Texts, tokenized once.
+  """Texts, tokenized once; with `augment` each time that they are taken.
 
   Of pairs that are read apart, ids, mask and types are Int32[b 2 n], and an
   example is as long as its longer text. Of words the label is Int32[b n], -1
@@ -63,7 +70,15 @@ class TokenExamples:
 
   cached = True
 
-  def __init__(self, source: Source, tokenizer: Tokenizer):
+  def __init__(
+    self,
+    source: Source,
+    tokenizer: Tokenizer,
+    augment: Augment | None = None,
+    seed: int = 0,
+  ):
+    self._source, self._tokenizer = source, tokenizer
+    self._augment, self._seed = augment, seed
     self._pad_id = tokenizer.pad_id
     self._words = tokenizer.reads == "words"
     sides: list[list[dict[str, np.ndarray]]] = []
@@ -107,7 +122,12 @@ class TokenExamples:
   ) -> Batch:
     """Returns ids, types and attention mask padded to `length` tokens."""
     width = int(self.lengths[indices].max()) if length is None else length
-    sides = [side.padded(indices, width, self._pad_id) for side in self._sides]
+    made = (
+      [(side, indices) for side in self._sides]
+      if self._augment is None or epochs is None
+      else self._anew(self._augment, indices, epochs, width)
+    )
+    sides = [side.padded(at, width, self._pad_id) for side, at in made]
     batch = sides[0]
     if len(sides) > 1:
       batch = {key: np.stack([s[key] for s in sides], axis=1) for key in batch}
@@ -118,6 +138,32 @@ class TokenExamples:
     elif self.labelled:
       batch["label"] = self._labels[indices]
     return batch
+
+  def _anew(
+    self,
+    augment: Augment,
+    indices: np.ndarray,
+    epochs: np.ndarray,
+    width: int,
+  ) -> list[tuple[Rows, np.ndarray]]:
+    """Returns the texts' sides, augmented where they fit, and 0 to b-1."""
+    examples = []
+    for i, epoch in zip(indices.tolist(), epochs.tolist(), strict=True):
+      draw = generator(self._seed, "augment", epoch, i)
+      example = self._source[i]
+      texts = [key for key in ("text", "text_pair") if key in example]
+      changed = {key: augment(example[key], draw) for key in texts}
+      examples.append({**example, **changed})
+    encoded = _tokenize(examples, self._tokenizer, self._source, 0)
+    rows = [
+      [
+        new if len(new["input_ids"]) <= width else side.row(i)
+        for new, i in zip(news, indices.tolist(), strict=True)
+      ]
+      for news, side in zip(encoded, self._sides, strict=True)
+    ]
+    at = np.arange(len(indices))
+    return [(Rows.of(side), at) for side in rows]
 
 
 def _aligned(

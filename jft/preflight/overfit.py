@@ -39,9 +39,13 @@ def train(
   batch is learnt; `least` is the lowest loss there is.
 
   The last phase's step is used, which trains the most; `lr_scale` takes out
-  the schedule's shape, so that a warm-up longer than `steps` hides nothing.
+  the schedule's shape, so that a warm-up longer than `steps` hides nothing. A
+  batch that augmentation changes at every update cannot be learnt by heart: it
+  is left out.
   """
-  step = run.steps[-1]
+  step, last = run.steps[-1], len(run.steps) - 1
+  if run.augment is not None:
+    step = run.make_step(last, run.tuning.tx(last), augment=None)
   placed, state = step.place(batch), step.replicate(own(run.state))
   scales = _to_peak(run, steps)
   losses, accuracies = [], []

@@ -29,6 +29,7 @@ def classification(*, label_smoothing: float = 0.0) -> Task:
       functools.partial(losses.softmax_cross_entropy, smoothing=label_smoothing)
     ),
     metrics={"accuracy": _from_logits(metrics.accuracy)},
+    soft_labels=True,
     right="accuracy",
     report=_report,
     rows=_rows,
