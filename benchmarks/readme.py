@@ -18,12 +18,21 @@ TITLES = {
   "wnut17": "MiniLM-L6 on WNUT 2017 (3,394 tweets), 3 epochs",
   "hymenoptera": "ResNet-50 on ants and bees (about 206 photographs), 3 epochs",
   "flowers": "ResNet-50 on five flowers (about 3,670 pictures), 3 epochs",
+  "shakespeare": "Llama of 15M parameters (stories) on Shakespeare, 1 epoch",
+  "instruct": "SmolLM2-135M-Instruct on 880 or so instructions, 1 epoch",
 }
-METRICS = {"stsb": "test/spearman", "wnut17": "test/f1"}
+METRICS = {
+  "shakespeare": "test/perplexity",
+  "instruct": "test/loss",
+  "stsb": "test/spearman",
+  "wnut17": "test/f1",
+}
 SAID = {
   "test/accuracy": "accuracy",
   "test/spearman": "Spearman",
   "test/f1": "span F1",
+  "test/loss": "loss of the answers",
+  "test/perplexity": "perplexity",
 }
 
 
@@ -40,6 +49,7 @@ def main() -> None:
     *commands(recipes),
     *margin(recipes),
     *sst2(recipes),
+    *samples(recipes),
     *overhead(),
     *guard(),
   ]
@@ -48,6 +58,8 @@ def main() -> None:
 
 def spread(values: list[float]) -> str:
   mean = statistics.mean(values)
+  if min(values) == max(values):
+    return f"{mean:.4f}"
   return f"{mean:.4f} [{min(values):.4f} to {max(values):.4f}]"
 
 
@@ -55,6 +67,8 @@ def row(name: str, found: dict) -> str:
   runs = found["runs"]
   metric = METRICS.get(name, "test/accuracy")
   reached = spread([run["metrics"][metric] for run in runs])
+  if before := [run["before"][metric] for run in runs if "before" in run]:
+    reached += f", before training {spread(before)}"
   secs = sorted(run["wall_secs"] for run in runs)
   return (
     f"| {TITLES[name]} | {SAID[metric]} {reached} | {len(runs)} |"
@@ -98,6 +112,18 @@ def sst2(recipes: dict) -> list[str]:
     f"SST-2's dev.tsv, {len(runs)} seeds (216 steps are an epoch): {shown}.",
     "",
   ]
+
+
+def samples(recipes: dict) -> list[str]:
+  """What the tuned language models write, as `jft predict` printed it."""
+  lines = []
+  for found in recipes.values():
+    if said := found["runs"][0].get("sample"):
+      recipe = found["command"].split("configs/")[1].split(".py")[0]
+      text = f"{said['prompt']}\n{said['text']}".rstrip()
+      lines += [f"`{recipe}`, seed 0, after the prompt's line or lines:", ""]
+      lines += ["```text", text, "```", ""]
+  return lines
 
 
 def overhead() -> list[str]:

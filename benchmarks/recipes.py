@@ -3,10 +3,12 @@
   python benchmarks/recipes.py               # the quickstart's rows, 5 seeds
   python benchmarks/recipes.py sst2          # MiniLM on SST-2, 3 seeds
   python benchmarks/recipes.py stsb wnut17   # similarity, entities; 3 seeds
+  python benchmarks/recipes.py shakespeare instruct  # language models
   python benchmarks/readme.py                # writes the tables into README.md
 
 Each run is `jft train` in a fresh process and workdir; the numbers are those of
-its summary.json. Results go to benchmarks/results/recipes.json.
+its summary.json. What a language model writes after a prompt is `jft predict`'s
+answer, of seed 0. Results go to benchmarks/results/recipes.json.
 """
 
 import json
@@ -38,6 +40,23 @@ ROWS = {
   "wnut17": ("wnut17_minilm", (), 3),
   "hymenoptera": ("hymenoptera_resnet50", (), 3),
   "flowers": ("flowers_resnet50", (), 3),
+  "shakespeare": ("shakespeare_stories15m", (), 3),
+  "instruct": ("instruct_smollm2", (), 3),
+}
+# name -> what its model is asked once it is tuned: a file's name and content.
+PROMPTS = {
+  "shakespeare": ("prompts.txt", "ROMEO:\n"),
+  "instruct": (
+    "prompts.json",
+    json.dumps(
+      [
+        {
+          "instruction": "Rewrite the sentence in the passive voice.",
+          "input": "The teacher praised the students.",
+        }
+      ]
+    ),
+  ),
 }
 DEFAULT = ("quickstart", "quickstart_100", "quickstart_100_scratch")
 
@@ -47,7 +66,7 @@ def main(names: list[str]) -> None:
     recipe, overrides, seeds = ROWS[name]
     runs = []
     for seed in range(seeds):
-      runs.append(train(recipe, overrides, seed))
+      runs.append(train(recipe, overrides, seed, PROMPTS.get(name)))
       write(name, recipe, overrides, runs)
 
 
@@ -66,7 +85,12 @@ def write(
   RESULTS.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n")
 
 
-def train(recipe: str, overrides: tuple[str, ...], seed: int) -> dict:
+def train(
+  recipe: str,
+  overrides: tuple[str, ...],
+  seed: int,
+  prompts: tuple[str, str] | None,
+) -> dict:
   with tempfile.TemporaryDirectory() as folder:
     workdir = pathlib.Path(folder) / "run"
     command = [sys.executable, "-m", "jft.cli.main", "train", "--json"]
@@ -75,6 +99,9 @@ def train(recipe: str, overrides: tuple[str, ...], seed: int) -> dict:
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     summary = json.loads(done.stdout)
     lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    said = {}
+    if prompts and seed == 0:
+      said = {"sample": sample(workdir, pathlib.Path(folder), *prompts)}
   validation = [
     row for line in lines if "val/loss" in (row := json.loads(line))
   ]
@@ -82,6 +109,8 @@ def train(recipe: str, overrides: tuple[str, ...], seed: int) -> dict:
   return {
     "seed": seed,
     "metrics": summary["metrics"],
+    **({"before": summary["before"]} if summary["before"] else {}),
+    **said,
     "status": summary["status"],
     "best_step": summary["best_step"],
     "wall_secs": summary["wall_secs"],
@@ -90,6 +119,19 @@ def train(recipe: str, overrides: tuple[str, ...], seed: int) -> dict:
       for row in validation
     ],
   }
+
+
+def sample(
+  workdir: pathlib.Path, folder: pathlib.Path, name: str, content: str
+) -> dict:
+  """Returns what the tuned model writes after a prompt."""
+  path = folder / name
+  path.write_text(content)
+  command = [sys.executable, "-m", "jft.cli.main", "predict", "--json"]
+  command += [f"--workdir={workdir}", str(path)]
+  done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+  row = json.loads(done.stdout)["predictions"][0]
+  return {"prompt": row["input"], "text": row["text"]}
 
 
 def hardware() -> str:

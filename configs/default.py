@@ -163,21 +163,67 @@ def get_config() -> ConfigDict:
         "target_range": (),
       },
       "tune": {
-        # What is trained: "full", "linear_probe", "top_blocks", "norm_only",
-        # "bias_only"; or empty, and `rules` say it.
+        # What is trained: "full" (everything; beside an adapter, the adapter
+        # and the head); "lp_ft", the head alone for the share `head_first` of
+        # the run (0: half of it), then everything; "linear_probe",
+        # "top_blocks", "norm_only", "bias_only"; "surgical", the head and the
+        # `blocks` parts whose gradient is relatively largest; or empty, and
+        # `rules` say it.
         "preset": "full",
-        # How many blocks "top_blocks" trains.
+        # How many blocks "top_blocks" trains; how many parts "surgical".
         "blocks": 0,
         # Ordered ((regex, label), ...) over parameter names; label "freeze".
         "rules": (),
         # Train the head alone for this share of the run, then the rest too.
         "head_first": 0.0,
+        # "gradual": the head first, then block by block from the top down,
+        # with the lowest block what lies below it. Thaw by one of the next
+        # three: so many steps, so many epochs, or a plateau.
+        "unfreeze": "",
+        "unfreeze_every_steps": 0,  # Steps of a phase.
+        "unfreeze_every_epochs": 0.0,  # Epochs of a phase.
+        # Evaluations without a better `stop.metric` that end a phase.
+        "unfreeze_patience": 0,
+        "unfreeze_blocks": 1,  # Blocks that a phase thaws.
+        "measure_batches": 5,  # "surgical": training batches that are measured.
+        # BatchNorm's running statistics: "auto", those of a module that is
+        # frozen whole rest; "frozen", all rest; "update", none does;
+        # "recalibrate", as "auto", and before each evaluation all are computed
+        # anew from training batches.
+        "batch_norm": "auto",
+        "recalibrate_batches": 32,  # "recalibrate": so many, from the first.
+      },
+      "adapter": {
+        # Trained beside the model, which is frozen but for its head: "lora";
+        # "rslora", rank-stabilised; "dora", with the kernels' lengths; "pissa",
+        # from the kernels' principal parts (empty: none).
+        "name": "",
+        "rank": 8,  # Of each product; more is more capacity.
+        "alpha": 16.0,  # Its factor is alpha / rank (rslora: / sqrt(rank)).
+        "dropout": 0.0,  # Of the side paths' inputs.
+        # Beside what: "attention", "dense" (every dense layer but the head),
+        # "all" (convolutions too); or empty, and `rules` say it.
+        "targets": "dense",
+        # Ordered ((regex, rank), ...) or (regex, rank, alpha) over parameter
+        # names; rank 0 is none, as is what no rule covers.
+        "rules": (),
+        # The second halves' share of `optim.lr` (LoRA+ takes about 16).
+        "lora_plus_ratio": 1.0,
       },
       "optim": {
         "name": "adamw",  # "adamw", "adam", "sgd" or "lamb".
         "lr": 1e-3,  # Peak learning rate of the head.
         # The other labels' share of `lr`.
         "backbone_lr_scale": 1.0,
+        # Layer-wise decay: each block's share of the rate of the one above it,
+        # such as 0.75; embeddings and stem lie below the first block.
+        "layer_decay": 1.0,
+        # Discriminative rates: ordered ((regex, share), ...) over the names of
+        # trained parameters, on top of the above (empty: 1 for all).
+        "lr_rules": (),
+        # Factor on all rates in each phase, such as (1.0, 0.1) after
+        # `tune.head_first` (empty: 1).
+        "phase_lr_scales": (),
         # "constant", "linear", "cosine", "polynomial" or "step".
         "schedule": "cosine",
         "warmup_steps": 0,  # A linear rise from 0 to the peak.

@@ -36,6 +36,7 @@ _MODULES = {
   **{
     name: f"jft.{name}"
     for name in (
+      "adapters",
       "config",
       "data",
       "losses",

@@ -27,6 +27,7 @@ class Record:
     incidents: one record for every roll-back.
     wall_secs: what the processes before this one took, up to their last save.
     before: the held-out metrics before the first update, if they were asked.
+    thaws: the steps at which a plateau let a further phase begin.
   """
 
   best: stopping.Best = dataclasses.field(default_factory=stopping.Best)
@@ -35,6 +36,7 @@ class Record:
   incidents: tuple[Mapping[str, Any], ...] = ()
   wall_secs: float = 0.0
   before: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  thaws: tuple[int, ...] = ()
 
   @classmethod
   def from_json(cls, saved: Mapping[str, Any]) -> "Record":
@@ -51,6 +53,7 @@ class Record:
         tuple(dict(incident) for incident in saved["incidents"]),
         float(saved["wall_secs"]),
         dict(saved.get("before", {})),
+        tuple(int(step) for step in saved.get("thaws", ())),
       )
     except (KeyError, TypeError, ValueError) as error:
       raise UserError(
@@ -73,6 +76,28 @@ def cut(state: TrainState, run: Run, record: Record) -> TrainState:
   """Returns the state with the learning rate's factor of the record."""
   scale = jnp.full_like(state.lr_scale, lr_scale(run, record))
   return dataclasses.replace(state, lr_scale=scale)
+
+
+def thaw(run: Run, record: Record, step: int) -> Record:
+  """Returns the record after an evaluation: has a plateau ended the phase?
+
+  A phase that begins counts its evaluations anew, for early stopping too.
+
+  Args:
+    run: with the phases that have begun so far.
+    record: with this evaluation in it.
+    step: completed updates.
+  """
+  plateau = 0 < run.unfreeze_patience <= record.best.since
+  if not plateau or not run.tuning.waiting or step >= run.total_steps:
+    return record
+  thaws = (*record.thaws, step)
+  try:
+    run.tuning.begun((step,))
+  except UserError:
+    return record  # Too few steps are left for its schedule.
+  best = dataclasses.replace(record.best, since=0)
+  return dataclasses.replace(record, best=best, thaws=thaws)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ import re
 import jax
 import jax.numpy as jnp
 
-from jft import cards, families, tree
+from jft import cards, families, shapes, tree
 from jft import options as options_of
 from jft.errors import UserError
 from jft.families import Family
@@ -89,18 +89,18 @@ def plan(located: hub.Located, arch: str | None, change: Change) -> Plan:
     UserError: if the architecture is not known, or not the source's.
   """
   weights = formats.read(located.weights)
-  shapes = {name: shape_of(weights, name) for name in weights}
+  sizes = {name: shape_of(weights, name) for name in weights}
   family, config = architecture(located, arch)
   channels = getattr(config, "in_channels", 0)
-  dialect = choose(family.name, (*family.dialects, JFT), shapes)
+  dialect = choose(family.name, (*family.dialects, JFT), sizes)
   given, options = options_of.images(family, change.options)
   use = _own_use(located, config, change)
   options = {**use, **options_of.new_task(config, change.num_classes, options)}
   if arch or not cards.states_config(located.config, dialect.name):
     config = dialect.adjust(config)
   config, options = options_of.configure(config, given, options)
-  dialect.check(config, shapes)
-  table = dialect.table(config, shapes)
+  dialect.check(config, sizes)
+  table = dialect.table(config, sizes)
   dropped = _dropped(dialect, config, change)
   if "mean" not in given and not cards.states_mean(located.config):
     constants.check(weights, dialect.constants(config))
@@ -112,7 +112,7 @@ def plan(located: hub.Located, arch: str | None, change: Change) -> Plan:
     config = surgery.shortened(config, change.keep_blocks)
   head = change.num_classes or None
   if change.num_classes is None:
-    head = cards.source_head(located.config, config, table, shapes)
+    head = cards.source_head(located.config, config, table, sizes)
   module = family.module(config, head, **options)
   return Plan(
     located,
@@ -125,7 +125,7 @@ def plan(located: hub.Located, arch: str | None, change: Change) -> Plan:
     channels,
     head,
     module,
-    _target(family, module, config),
+    shapes.variables(module, config, dummy_inputs(family, config)),
     table,
     dropped,
   )
@@ -185,7 +185,7 @@ def init(
     raise UserError(f"init({arch!r}) needs num_classes, such as 10.")
   check_classes(num_classes, 1)
   module = family.module(config, num_classes, **options)
-  target = _target(family, module, config)
+  target = shapes.variables(module, config, dummy_inputs(family, config))
   flat = _initial(family, module, config, target, [".*"], key)
   rows = tuple(
     Row(name, None, "reinit", tuple(spec.shape), None, "no source")
@@ -296,13 +296,6 @@ def _resize(family: Family, config: Any, options: Mapping[str, Any]) -> Rules:
   if "image_size" in options:
     rules += family.positions(config)
   return rules
-
-
-def _target(family: Family, module: Any, config: Any) -> dict[str, Any]:
-  shapes = jax.eval_shape(
-    module.init, jax.random.key(0), dummy_inputs(family, config)
-  )
-  return tree.flatten(shapes)
 
 
 def _initial(family, module, config, target, reinit, key) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from jft import (
   preflight,
   stopping,
 )
+from jft.build.surgical import saved_choice
 from jft.errors import UserError
 from jft.history import Pending, Record
 from jft.rollback import roll_back
@@ -109,7 +110,7 @@ def _fit_in(
   workdir = opened.local
   check(workdir, config)
   lock.refuse_if_taken(workdir)
-  run = build.build(config)
+  run = build.build(config, choice=saved_choice(workdir))
   findings = ()
   if config.train.preflight != "off" and not (workdir / "run.json").exists():
     findings = preflight.quick(run)
@@ -133,8 +134,9 @@ def train(session: Session) -> tuple[TrainState, Record, str]:
     The last state, the host's record and the status for `summary.json`.
   """
   state, record = _start(session)
-  status = "running"
+  status, built = "running", session.run
   while status == "running":
+    session = dataclasses.replace(session, run=built.begun(record.thaws))
     step = int(state.step)
     if len(record.incidents) > session.run.max_retries:
       return state, record, "diverged"
@@ -266,6 +268,7 @@ def _evaluate_and_save(
   if cut_short and step % run.eval_every and step < run.total_steps:
     _save(session, state, record, None)
     return state, record, "interrupted"
+  state = run.recalibrated(state)
   seen = evaluation.predict(run.eval_step, state.variables, run.evals["val"])
   found = evaluation.measure(run.task, seen)
   values = {f"val/{name}": value for name, value in found.items()}
@@ -273,7 +276,7 @@ def _evaluate_and_save(
   best = stopping.update(
     record.best, values[run.stop.metric], step, run.stop.mode
   )
-  record = dataclasses.replace(record, best=best)
+  record = history.thaw(run, dataclasses.replace(record, best=best), step)
   _save(session, state, record, values)
   shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
   session.bar.line(f"step {step}/{run.total_steps}  {shown}")

@@ -6,6 +6,7 @@ from jft import config as configs
 from jft.build import Run, build
 from jft.build.model import load_net
 from jft.build.run import make_state
+from jft.build.surgical import Choice
 from jft.net import Net
 from jft.session import checkpointer
 from jft.state import TrainState
@@ -20,8 +21,9 @@ def best(workdir: str | pathlib.Path) -> tuple[Any, Run, TrainState]:
     UserError: if there is no run, or none of its evaluations is saved.
   """
   workdir = pathlib.Path(workdir)
-  config = configs.from_dict(saved_facts(workdir)["config"])
-  run = build(config)
+  facts = saved_facts(workdir)
+  config = configs.from_dict(facts["config"])
+  run = build(config, choice=Choice.of(facts))
   with checkpointer(config, workdir, read_only=True) as ckpt:
     return config, run, ckpt.restore_best(run.state)
 
@@ -47,6 +49,13 @@ def best_model(
   config = configs.from_dict(facts["config"])
   names = tuple(facts["model"]["label_names"])
   network = load_net(config, names, fit=fit)
-  _, state = make_state(config, network, facts["resolved"]["total_steps"])
+  resolved = facts["resolved"]
+  _, state = make_state(
+    config,
+    network,
+    resolved["total_steps"],
+    resolved["steps_per_epoch"],
+    Choice.of(facts),
+  )
   with checkpointer(config, workdir, read_only=True) as ckpt:
     return config, network, names, ckpt.restore_best(state)

@@ -4,7 +4,14 @@ Shapes are written with jaxtyping: `b` batch, `h w c` image, `n` tokens, `d`
 width, `k` classes; `*shape` where any shape will do.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+  Callable,
+  Container,
+  Iterable,
+  Iterator,
+  Mapping,
+  Sequence,
+)
 from typing import Any, NamedTuple
 
 import jax
@@ -49,6 +56,7 @@ __all__ = [
   "Batch",
   "Bool",
   "Callable",
+  "Container",
   "Float",
   "Int",
   "Iterable",

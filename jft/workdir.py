@@ -26,7 +26,15 @@ HARMLESS = (
 # Where a file lies changes nothing; what it holds has a hash of its own.
 _PLACES = (".source", ".name")
 # What a run computes from; other values are another run.
-_INPUTS = ("model", "tokenizer", "data", "freeze", "phases", "resolved")
+_INPUTS = (
+  "model",
+  "tokenizer",
+  "data",
+  "freeze",
+  "phases",
+  "surgical",
+  "resolved",
+)
 # What it computes with; other values may round differently.
 _MEANS = ("versions", "device", "cores", "xla_flags", "git", "code_sha256")
 

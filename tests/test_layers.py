@@ -48,6 +48,7 @@ FLOORS = {
   "jft.models": 2,
   "jft.pretrained": 2,
   # Running.
+  "jft.adapters": 3,
   "jft.checkpoint": 3,
   "jft.disk": 3,
   "jft.environment": 3,
@@ -64,6 +65,7 @@ FLOORS = {
   "jft.spec": 3,
   "jft.parallel": 3,
   "jft.progress": 3,
+  "jft.shapes": 3,
   "jft.state": 3,
   "jft.step": 3,
   "jft.store": 3,

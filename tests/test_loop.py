@@ -59,10 +59,10 @@ def built_once(original):
   """Equal configs share one run, and so one trace of each step."""
   runs = {}
 
-  def build_once(config):
+  def build_once(config, **options):
     key = config.to_json()
     if key not in runs:
-      runs[key] = original(config)
+      runs[key] = original(config, **options)
     run = runs[key]
     state = jax.tree.map(jnp.copy, run.state)  # the loop donates it
     return dataclasses.replace(run, state=state)

@@ -86,3 +86,21 @@ def test_table_counts_by_hand():
     freeze.Row("head", 2, 51, 204, 100 * 51 / 579),
     freeze.Row("freeze", 10, 528, 0, 100 * 528 / 579),
   ]
+
+
+def test_parts_by_name():
+  rules = freeze.chosen_parts(PARAMS, ["below", "block_01"])
+  assert trained(rules) == [*BLOCK_1, *HEAD, "stem/bias", "stem/kernel"]
+  nested = {"net": {"block_00": {"w": 0}, "norm": {"scale": 0}}}
+  labels = freeze.label(nested, freeze.chosen_parts(nested, ["above"]))
+  assert tree.flatten(labels) == {
+    "net/block_00/w": "freeze",
+    "net/norm/scale": "backbone",
+  }
+  with pytest.raises(UserError, match=r"no part 'block_02'.*below, block_00"):
+    freeze.chosen_parts(PARAMS, ["block_02"])
+
+
+def test_presets_of_what_is_not_there():
+  with pytest.raises(UserError, match="no normalisation outside its head"):
+    freeze.norm_only({"fc": {"bias": 0}, "head": {"norm": {"scale": 0}}})

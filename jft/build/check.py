@@ -5,8 +5,10 @@ import os
 
 import jax
 
+from jft.build.check_adapter import check_adapter
 from jft.build.check_augment import check_augment
 from jft.build.check_task import check_task
+from jft.build.check_tune import check_tune
 from jft.config import flatten
 from jft.errors import UserError, did_you_mean
 from jft.tasks import BETTER
@@ -29,7 +31,11 @@ CHOICES = {
     "top_blocks",
     "norm_only",
     "bias_only",
+    "lp_ft",
+    "surgical",
   ),
+  "tune.unfreeze": ("", "gradual"),
+  "tune.batch_norm": ("auto", "frozen", "update", "recalibrate"),
   "optim.name": ("adamw", "adam", "sgd", "lamb"),
   "optim.schedule": ("constant", "linear", "cosine", "polynomial", "step"),
   "train.parallel": ("pmap", "jit"),
@@ -39,6 +45,9 @@ CHOICES = {
 POSITIVE = (
   "optim.lr",
   "optim.power",
+  "tune.unfreeze_blocks",
+  "tune.measure_batches",
+  "tune.recalibrate_batches",
   "train.batch_size",
   "train.accumulate",
   "eval.batch_size",
@@ -63,6 +72,9 @@ NOT_NEGATIVE = (
   "data.train_examples",
   "data.image_size",
   "tune.blocks",
+  "tune.unfreeze_every_steps",
+  "tune.unfreeze_every_epochs",
+  "tune.unfreeze_patience",
   "stop.patience",
   "guard.max_retries",
   "train.devices",
@@ -89,9 +101,10 @@ def check(config: Any) -> None:
   _check_model(config)
   _check_head(config)
   _check_data(config.data)
-  _check_tune(config.tune)
+  check_tune(config)
   _check_optim(config.optim)
   check_task(config)
+  check_adapter(config)
   check_augment(config)
   _check_stop(config)
   _one_of(config.train, "train", "epochs", "steps", needed=True)
@@ -196,34 +209,6 @@ def _cut(data: Any) -> list[float]:
     for split in ("validation", "test")
     if not data[split]
   ]
-
-
-def _check_tune(tune: Any) -> None:
-  if bool(tune.preset) == bool(tune.rules):
-    raise UserError(
-      f"tune.preset={tune.preset!r} and tune.rules={tune.rules!r}: give exactly"
-      " one; rules need tune.preset=''."
-    )
-  if tune.blocks and tune.preset != "top_blocks":
-    raise UserError(
-      f"tune.blocks={tune.blocks} needs tune.preset='top_blocks', got"
-      f" {tune.preset!r}."
-    )
-  for rule in tune.rules:
-    if not (
-      isinstance(rule, tuple | list)
-      and len(rule) == 2
-      and all(isinstance(part, str) for part in rule)
-    ):
-      raise UserError(
-        f"tune.rules holds {rule!r}: expected ((regex, label), ...), such as"
-        " (('head/.*', 'head'), ('.*', 'freeze'))."
-      )
-  if tune.head_first and tune.preset == "linear_probe":
-    raise UserError(
-      "tune.head_first: nothing joins the head under"
-      " tune.preset='linear_probe'; set it to 0 or choose another preset."
-    )
 
 
 def _check_optim(optim: Any) -> None:

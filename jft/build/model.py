@@ -5,6 +5,7 @@ import numpy as np
 
 from jft import data, families, loading, net, rng
 from jft.build import task
+from jft.build.adapter import with_adapter
 from jft.data import Source
 from jft.errors import UserError
 from jft.models.head import Head
@@ -64,7 +65,8 @@ def load_net(
       **options,
       **_vocabulary(model),
     )
-  return task.fitted(config, made) if fit else made
+  fitted = task.fitted(config, made) if fit else made
+  return with_adapter(config, fitted, made)
 
 
 def _head(

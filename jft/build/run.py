@@ -3,21 +3,22 @@
 import contextlib
 import dataclasses
 import functools
-import hashlib
-import pathlib
 from collections.abc import Generator
 
 import jax
 import optax
 
-from jft import parallel, tasks, tree
+from jft import parallel, tasks
 from jft.augment import Augment
 from jft.build import augment as augments
+from jft.build.batch_norm import make_recalibrate
 from jft.build.check import check
 from jft.build.data import Splits, make_sources, make_splits
-from jft.build.encode import preprocessing
+from jft.build.facts import facts
 from jft.build.model import load_net
+from jft.build.surgical import Choice, choose
 from jft.build.task import make_task
+from jft.build.told import told
 from jft.build.tuning import Tuning, make_tuning
 from jft.data import Windows
 from jft.guard import Guard
@@ -51,11 +52,15 @@ class Run:
     steps: the compiled step of each phase.
     make_step: (phase, optimizer) -> that phase's step with another optimizer;
       `augment=` another augmentation.
+    thawed: (starts of phases that waited for a plateau) -> the step of the last
+      of them.
+    recalibrated: state -> the state to evaluate (see `tune.batch_norm`).
     augment: (key, batch) -> batch, inside of the steps; None: none.
     eval_step: (variables, batch) -> a row an example.
     splits: the sources and batches.
     total_steps, eval_every, log_every: in updates.
     eval_at_start: whether to evaluate before the first one.
+    unfreeze_patience: evaluations without a better one that end a phase.
     stop, guard, lr_cut, max_retries: as the config says; no guard: None.
     facts: what `run.json` says of model, data and what is trained.
   """
@@ -66,6 +71,8 @@ class Run:
   state: TrainState
   steps: tuple[Mapped, ...]
   make_step: Callable[..., Mapped]
+  thawed: Callable[[tuple[int, ...]], Mapped]
+  recalibrated: Callable[[TrainState], TrainState]
   augment: Augment | None
   eval_step: Callable[..., Any]
   splits: Splits
@@ -73,6 +80,7 @@ class Run:
   eval_every: int
   log_every: int
   eval_at_start: bool
+  unfreeze_patience: int
   stop: Stop
   guard: Guard | None
   lr_cut: float
@@ -105,17 +113,13 @@ class Run:
       for split, part in self.facts["data"].items()
     )
     rows = [freeze.Row(**row) for row in self.facts["freeze"]]
-    phases = [
-      f"  from step {p.start_step}: {', '.join(sorted(p.labels))}"
-      for p in self.tuning.phases
-    ]
     return [
       f"model  {spec.source or 'random weights'}"
       f" ({spec.preset or spec.family}, {model['params']:,} parameters;"
       f" tensors: {counts})",
       f"data   {sizes}; {self._answers()}",
       freeze.format_table(rows),
-      *(["trained:", *phases] if len(phases) > 1 else []),
+      *told(self.tuning, self.facts),
     ]
 
   def _answers(self) -> str:
@@ -144,6 +148,23 @@ class Run:
     """The compiled step for the update after `step` completed ones."""
     return self.steps[phase_at(self.tuning.phases, step)]
 
+  def begun(self, starts: tuple[int, ...]) -> "Run":
+    """The run with the starts of phases that waited for a plateau.
+
+    A phase's step is made once for equal starts of it and those before it.
+
+    Raises:
+      UserError: if too few steps are left for the schedule of the last one.
+    """
+    if not starts:
+      return self
+    known = len(self.steps) - self.tuning.waiting
+    made = (self.thawed(starts[: i + 1]) for i in range(len(starts)))
+    steps = (*self.steps[:known], *made, *self.steps[known + len(starts) :])
+    return dataclasses.replace(
+      self, tuning=self.tuning.begun(starts), steps=steps
+    )
+
   def lr_at(self, step: int) -> dict[str, float]:
     """The learning rates of the update after `step` completed ones."""
     return self.tuning.lr_at(step)
@@ -158,8 +179,12 @@ class Run:
         yield self.steps[0].place(batch)
 
 
-def build(config: Any) -> Run:
+def build(config: Any, *, choice: Choice | None = None) -> Run:
   """Checks a config, loads its model and data and builds every function.
+
+  Args:
+    config: as `jft.config.load` returns it.
+    choice: of "surgical" that is on record; None chooses.
 
   Raises:
     UserError: for a contradiction (before anything is loaded), or for what
@@ -173,18 +198,16 @@ def build(config: Any) -> Run:
   splits = make_splits(config, sources, network.spec)
   per_epoch = splits.train.num_examples / config.train.batch_size
   total = total_steps(config, splits.train.num_examples)
-  tuning, state = make_state(config, network, total)
+  recalibrated = make_recalibrate(config.tune, network, splits)
   task = make_task(config, splits.label_names)
+  choice = choice or choose(config, network, task, splits)
+  tuning, state = make_state(config, network, total, per_epoch, choice)
   augment = augments.make_augment(
     config, network.spec, task, splits.label_names, splits.tokenizer
   )
   make_step = functools.partial(
     _step, config, network, task, tuning, augment=augment
   )
-  every = config.eval.every_steps or round(
-    (config.eval.every_epochs or 1.0) * per_epoch
-  )
-  every = max(1, min(every, total))
   return Run(
     net=network,
     task=task,
@@ -192,15 +215,18 @@ def build(config: Any) -> Run:
     state=state,
     steps=tuple(make_step(i, tuning.tx(i)) for i in range(len(tuning.phases))),
     make_step=make_step,
+    thawed=functools.cache(functools.partial(_thawed, make_step, tuning)),
+    recalibrated=recalibrated,
     augment=augment,
     eval_step=jax.jit(
       make_eval_step(augments.evaluated(config, network), task)
     ),
     splits=splits,
     total_steps=total,
-    eval_every=every,
+    eval_every=eval_every(config, per_epoch, total),
     log_every=config.log.every_steps,
     eval_at_start=config.eval.at_start,
+    unfreeze_patience=config.tune.unfreeze_patience,
     stop=Stop(config.stop.metric, config.stop.mode, config.stop.patience),
     guard=Guard(threshold=config.guard.threshold)
     if config.guard.enabled
@@ -208,11 +234,11 @@ def build(config: Any) -> Run:
     lr_cut=config.guard.lr_cut,
     max_retries=config.guard.max_retries,
     facts={
-      **_facts(config, network, tuning, splits),
+      **facts(config, network, tuning, splits, choice),
       "resolved": {
         "seed": config.seed,
         "total_steps": total,
-        "eval_every_steps": every,
+        "eval_every_steps": eval_every(config, per_epoch, total),
         "steps_per_epoch": round(per_epoch, 6),
       },
     },
@@ -220,10 +246,20 @@ def build(config: Any) -> Run:
 
 
 def make_state(
-  config: Any, network: Net, total: int
+  config: Any,
+  network: Net,
+  total: int,
+  per_epoch: float,
+  choice: Choice | None = None,
 ) -> tuple[Tuning, TrainState]:
   """Returns what is trained in `total` updates, and the first state."""
-  tuning = make_tuning(config, network.params, total)
+  tuning = make_tuning(
+    config,
+    network.params,
+    total,
+    steps_per_epoch=per_epoch,
+    chosen=choice.parts if choice else (),
+  )
   state = TrainState.create(
     network, tuning.labels, tuning.tx(0), seed=config.seed
   )
@@ -234,6 +270,14 @@ def total_steps(config: Any, train_examples: int) -> int:
   """Returns how many updates a run makes."""
   per_epoch = train_examples / config.train.batch_size
   return config.train.steps or max(1, round(config.train.epochs * per_epoch))
+
+
+def eval_every(config: Any, per_epoch: float, total: int) -> int:
+  """Returns how many updates lie between two evaluations."""
+  every = config.eval.every_steps or round(
+    (config.eval.every_epochs or 1.0) * per_epoch
+  )
+  return max(1, min(every, total))
 
 
 def _step(
@@ -254,41 +298,15 @@ def _step(
     tx,
     active=freeze.is_trained(tuning.labels, tuning.phases[phase].labels),
     accumulate=config.train.accumulate,
-    hooks=Hooks(augment=augment),
+    hooks=Hooks(augment=augment, batch_norm=tuning.batch_norm),
   )
   return mapper(step, parallel.data_mesh(devices))
 
 
-def _facts(
-  config: Any, network: Net, tuning: Tuning, splits: Splits
-) -> dict[str, Any]:
-  rows = freeze.table(network.params, tuning.labels, tuning.transforms)
-  spec = network.spec
-  return {
-    "model": {
-      "family": spec.family,
-      "preset": spec.preset,
-      "kind": spec.kind,
-      "source": spec.source,
-      "sha256": spec.sha256,
-      "num_classes": spec.num_classes,
-      "label_names": list(splits.label_names),
-      "params": tree.count(network.params),
-      "preprocessing": preprocessing(config, spec),
-    },
-    "tokenizer": _tokenizer(spec.tokenizer),
-    "load": network.report.as_dict()["rows"],
-    "freeze": [dataclasses.asdict(row) for row in rows],
-    "phases": [
-      {"start_step": p.start_step, "labels": sorted(p.labels)}
-      for p in tuning.phases
-    ],
-    "data": splits.describe(),
-  }
-
-
-def _tokenizer(path: pathlib.Path | None) -> dict[str, str] | None:
-  if path is None:
-    return None
-  sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-  return {"name": path.name, "sha256": sha256}
+def _thawed(
+  make_step: Callable[[int, optax.GradientTransformation], Mapped],
+  tuning: Tuning,
+  starts: tuple[int, ...],
+) -> Mapped:
+  phase = len(tuning.phases) - tuning.waiting + len(starts) - 1
+  return make_step(phase, tuning.begun(starts).tx(phase))

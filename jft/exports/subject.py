@@ -4,8 +4,11 @@ import dataclasses
 import pathlib
 import types
 
-from jft import restored
+from jft import adapters, restored, tree
+from jft import config as configs
+from jft.adapters import Adapted
 from jft.build import encode
+from jft.build.model import load_net
 from jft.build.task import reads
 from jft.data.text import Reads
 from jft.errors import UserError
@@ -16,7 +19,34 @@ from jft.own import Own
 from jft.pretrained import hub
 from jft.pretrained.preprocessing import FIELDS
 from jft.spec import Spec
-from jft.typing import Any, ApplyFn, Mapping, Variables
+from jft.state import TrainState
+from jft.tuning.adapters.method import ADAPTERS
+from jft.typing import (
+  Any,
+  ApplyFn,
+  Callable,
+  Mapping,
+  Params,
+  Sequence,
+  Variables,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Beside:
+  """Adapters that have been trained beside a network.
+
+  Attributes:
+    net: the network with them, trained.
+    initial: the adapters' trees before the training; {} if unknown.
+    plain: () -> the network as it was loaded, without them.
+    trained: names, with "params/", of the base's leaves that were trained too.
+  """
+
+  net: Adapted
+  initial: Params
+  plain: Callable[[], Net]
+  trained: frozenset[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +63,8 @@ class Subject:
     new_tokens: words that the run has added to the tokenizer.
     reads: how a text example is read.
     samples: real inputs, to compare on.
+    beside: adapters that are not merged into the variables; None for none.
+    notes: what the user shall know of how it was made.
   """
 
   title: str
@@ -47,6 +79,8 @@ class Subject:
   max_length: int = 0
   new_tokens: tuple[str, ...] = ()
   reads: Reads = "text"
+  beside: Beside | None = None
+  notes: tuple[str, ...] = ()
 
   @property
   def own(self) -> Own | None:
@@ -72,6 +106,7 @@ def of_net(net: Net, title: str = "") -> Subject:
     samples.generated(net.spec),
     folder,
     found,
+    beside=_in_memory(net) if isinstance(net, Adapted) else None,
   )
 
 
@@ -106,6 +141,37 @@ def of_run(workdir: str | pathlib.Path, title: str = "") -> Subject:
     max_length=config.data.max_length if spec.kind == "text" else 0,
     new_tokens=tuple(config.model.new_tokens),
     reads=reads(config),
+    beside=_of_run(config, net, names, state),
+  )
+
+
+def _in_memory(net: Adapted) -> Beside:
+  plain = dataclasses.replace(
+    adapters.switch(net),
+    variables={**net.variables, "params": adapters.base(net.params)},
+  )
+  drawn = {
+    row.name
+    for row in net.report
+    if row.status in ("reinit", "resized") and row.name
+  }
+  return Beside(net, {}, lambda: plain, frozenset(drawn))
+
+
+def _of_run(
+  config: Any, net: Net, names: Sequence[str], state: TrainState
+) -> Beside | None:
+  if not isinstance(net, Adapted):
+    return None
+  trained = dataclasses.replace(net, variables=state.variables)
+  without = configs.from_dict(config)
+  without.adapter.name = ""
+  found = _in_memory(net)
+  return Beside(
+    trained,
+    net.params[ADAPTERS],
+    lambda: load_net(without, names, fit=False),
+    found.trained | {f"params/{name}" for name in tree.flatten(state.params)},
   )
 
 

@@ -6,7 +6,8 @@ import types
 
 from jft import atomic, environment
 from jft.errors import UserError, did_you_mean
-from jft.exports import folders, programs, subject
+from jft.exports import folders, peft, programs, subject
+from jft.exports.merged import merged
 from jft.exports.subject import Subject
 from jft.exports.target import Target
 from jft.exports.verify import Compared
@@ -15,7 +16,7 @@ from jft.typing import Any, Mapping, Sequence
 from jft.writers import write_json
 
 TARGETS: Mapping[str, Target] = types.MappingProxyType(
-  {**folders.TARGETS, **programs.TARGETS}
+  {**folders.TARGETS, **peft.TARGETS, **programs.TARGETS}
 )
 FILE = "export.json"
 
@@ -51,7 +52,8 @@ def export(
   Args:
     net: what to export.
     to: "hf", "timm", "torchvision", "keras", "safetensors", "msgpack",
-      "orbax", "stablehlo", "onnx" or "savedmodel".
+      "orbax", "peft", "stablehlo", "onnx" or "savedmodel". All but "peft"
+      get adapters merged into the weights.
     path: the folder to make.
     overwrite: take the place of an earlier export.
 
@@ -72,13 +74,16 @@ def write(
   """Writes a subject; see `export`."""
   path = pathlib.Path(path)
   check_request(to, path, overwrite)
+  if to not in peft.TARGETS:
+    subject = merged(subject)
   plan = TARGETS[to].plan(subject)
+  notes = (*subject.notes, *plan.notes)
   try:
     with atomic.new_folder(path, replace=overwrite) as partial:
       plan.write(partial)
       compared = plan.compare(partial)
       opens = [line.replace("{}", str(path)) for line in plan.opens]
-      _describe(partial, subject, to, compared, plan.notes, opens)
+      _describe(partial, subject, to, compared, notes, opens)
   except FileExistsError as error:
     raise UserError(f"{path} appeared meanwhile; nothing was kept.") from error
   files = {
@@ -86,7 +91,7 @@ def write(
     for file in sorted(path.rglob("*"))
     if file.is_file()
   }
-  return Exported(path, to, files, compared, plan.notes, opens)
+  return Exported(path, to, files, compared, notes, opens)
 
 
 def check_request(to: str, path: pathlib.Path, overwrite: bool) -> None:

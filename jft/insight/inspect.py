@@ -4,10 +4,13 @@ import dataclasses
 import re
 
 from jft import tasks, tree
+from jft.build import told
+from jft.build.batch_norm import check_batch_norm
 from jft.build.data import Splits, make_sources, make_splits
 from jft.build.model import load_net
 from jft.build.run import total_steps
-from jft.build.task import make_task
+from jft.build.surgical import Choice, choose
+from jft.build.task import fitted, make_task
 from jft.build.tuning import Tuning, make_tuning
 from jft.errors import UserError
 from jft.insight import costs, oddities, presets
@@ -64,7 +67,9 @@ class Inspection:
     memory: of jft's steps at `batch_size`, on `device`.
     findings: what is unusual about the values.
     freeze: a row a label (no config: none).
-    phases: which labels from which step on.
+    rates: a line on the peak learning rates of the labels, and lines on the
+      parts that "surgical" chooses.
+    phases: which labels from when on, and the factor on their rates.
     batch: of documents, a batch as the model reads it, what it shall learn
       marked; "" of others.
   """
@@ -81,6 +86,7 @@ class Inspection:
   memory: list[Memory]
   findings: list[Finding]
   freeze: list[freeze.Row]
+  rates: list[str]
   phases: list[dict[str, Any]]
   batch: str = ""
 
@@ -120,20 +126,31 @@ def inspect_config(config: Any, *, batch_size: int | None = None) -> Inspection:
   sources = make_sources(config)
   names = sources["train"].label_names or ()
   network = load_net(config, names, fit=False)
-  splits = None
-  if config.task.name == "causal_lm":  # how many rows they are, and which
+  check_batch_norm(config.tune, network.variables)
+  splits, choice = None, Choice()
+  lm = config.task.name == "causal_lm"
+  if lm or config.tune.preset == "surgical":  # which rows, how many of them
     splits = make_splits(config, sources, network.spec)
+    task = make_task(config, splits.label_names)
+    choice = choose(config, fitted(config, network), task, splits)
   examples = splits.train.num_examples if splits else len(sources["train"])
-  total = total_steps(config, examples)
+  tuning = make_tuning(
+    config,
+    network.params,
+    total_steps(config, examples),
+    steps_per_epoch=examples / config.train.batch_size,
+    chosen=choice.parts,
+  )
   found = _inspect(
     of_net(network),
-    make_tuning(config, network.params, total),
+    tuning,
     config.data.image_size or network.spec.image_size,
     config.data.max_length,
     batch_size,
   )
-  batch = _batch(config, splits, network.spec) if splits else ""
-  return dataclasses.replace(found, batch=batch)
+  batch = _batch(config, splits, network.spec) if splits and lm else ""
+  rates = [*choice.describe(), *told.rates(tuning)]
+  return dataclasses.replace(found, batch=batch, rates=rates)
 
 
 def _batch(config: Any, splits: Splits, spec: Spec) -> str:
@@ -189,8 +206,15 @@ def _inspect(
     memory=costs.memory(*with_head(subject), many, _task(subject.spec)),
     findings=[*subject.told, *oddities.find(subject.tensors())],
     freeze=freeze.table(params, labels, tuning.transforms) if tuning else [],
+    rates=[],
     phases=[
-      {"start_step": p.start_step, "labels": sorted(p.labels)} for p in phases
+      {
+        "start_step": phase.start_step,
+        "begins": told.when(phase),
+        "labels": sorted(phase.labels),
+        "lr_scale": tuning.phase_scales[i] if tuning else 1.0,
+      }
+      for i, phase in enumerate(phases)
     ],
   )
 

@@ -230,11 +230,12 @@ def _tuning(found: Inspection) -> Text | None:
   if not found.freeze:
     return None
   full = found.step_flops["full"]
-  lines = [freeze.format_table(found.freeze), ""]
+  lines = [freeze.format_table(found.freeze), "", *found.rates]
   for i, phase in enumerate(found.phases):
     cost = found.step_flops[f"phase {i}"]
+    times = f" x {phase['lr_scale']:g}" if phase["lr_scale"] != 1 else ""
     lines.append(
-      f"from step {phase['start_step']}: train {', '.join(phase['labels'])};"
+      f"from {phase['begins']}: train {', '.join(phase['labels'])}{times};"
       f" forward and backward {flops(cost)} for one example,"
       f" {100 * cost / full:.0f} % of training everything"
     )

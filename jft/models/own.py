@@ -147,11 +147,16 @@ def _name(path: tuple[Any, ...], variable: Any) -> str | None:
 
 
 def _hold(model: nnx.Module) -> None:
-  """A BatchNorm that is frozen whole uses its running statistics."""
+  """Does to an NNX model's BatchNorms what Linen's interceptor does."""
   held = frozen_norm.held()
   for path, module in nnx.iter_modules(model):
-    if isinstance(module, nnx.BatchNorm) and "/".join(map(str, path)) in held:
+    if not isinstance(module, nnx.BatchNorm):
+      continue
+    if "/".join(map(str, path)) in held:
       module.use_running_average = True
+    if frozen_norm.measuring():
+      module.use_running_average = False
+      module.momentum = 0.0
 
 
 def _taken(model: Any) -> frozenset[str]:

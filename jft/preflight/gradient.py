@@ -14,6 +14,7 @@ import optax
 
 from jft import rng, tree
 from jft.build import Run
+from jft.build.told import when
 from jft.preflight.finding import Finding, some
 from jft.state import TrainState
 from jft.typing import Any, Batch, Mapping, Sequence
@@ -131,10 +132,9 @@ def _phase(run: Run, phase: int, batch: Batch) -> list[Finding]:
     ]
   if len(run.tuning.phases) == 1:
     return found
-  start = run.tuning.phases[phase].start_step
+  start = when(run.tuning.phases[phase])
   return [
-    dataclasses.replace(f, message=f"from step {start}: {f.message}")
-    for f in found
+    dataclasses.replace(f, message=f"from {start}: {f.message}") for f in found
   ]
 
 
@@ -153,7 +153,10 @@ def _still(run: Run, phase: int, batch: Batch) -> list[Finding]:
     if name not in live
     and (
       name.startswith("params/")
-      or name.split("/", 1)[1].rpartition("/")[0] not in modules
+      or (
+        run.tuning.batch_norm != "update"
+        and name.split("/", 1)[1].rpartition("/")[0] not in modules
+      )
     )
   ]
   drifted = moved(before, after, fixed)

@@ -12,17 +12,15 @@ import optax
 
 from jft import rules as rule_engine
 from jft import tree
-from jft.errors import UserError
-from jft.typing import Mapping, Params, Rules
+from jft.errors import UserError, did_you_mean
+from jft.tuning import depth
+from jft.typing import Iterable, Mapping, Params, Rules
 
 FREEZE = "freeze"
 HEAD = "head"
 BACKBONE = "backbone"
-
-# By convention these come before the blocks; all that is neither below, a
-# block nor the head comes after the blocks (a final norm, a pooler).
-_BELOW = re.compile(r"(.*/)?(stem|embeddings)/.*")
-_BLOCK = re.compile(r"((?:.*/)?block_\d+)/.*")
+ADAPTER = "adapter"
+ADAPTER_B = "adapter_b"
 
 
 def label(params: Params, rules: Rules) -> Params:
@@ -58,6 +56,19 @@ def linear_probe(params: Params) -> Rules:
   return [*_head(params, required=True), (".*", FREEZE)]
 
 
+def adapter(params: Params, *, head: bool = True, apart: bool = False) -> Rules:
+  """Trains the adapters and the head.
+
+  Args:
+    params: with adapters.
+    head: False leaves a head frozen too.
+    apart: give the second halves of LoRA a label of their own.
+  """
+  second = [("adapters/.*/lora_b", ADAPTER_B)] if apart else []
+  rules = [*second, ("adapters/.*", ADAPTER), (".*", FREEZE)]
+  return [*_head(params), *rules] if head else rules
+
+
 def top_blocks(params: Params, n: int) -> Rules:
   """Trains the head, the last `n` blocks and what lies above the blocks.
 
@@ -68,47 +79,60 @@ def top_blocks(params: Params, n: int) -> Rules:
   Raises:
     UserError: if the model has fewer blocks.
   """
-  names = list(tree.flatten(params))
-  blocks = sorted({m[1] for name in names if (m := _BLOCK.fullmatch(name))})
+  blocks = depth.blocks(tree.flatten(params))
   if not 0 <= n <= len(blocks):
     raise UserError(
       f"top_blocks(n={n}): the model has {len(blocks)} blocks"
       f" ({', '.join(blocks[:2])}, ...); choose 0 to {len(blocks)}."
     )
-  top = [re.escape(block) for block in blocks[len(blocks) - n :]]
-  above = sorted(
-    {
-      re.escape(name.split("/")[0])
-      for name in names
-      if not (
-        _BLOCK.fullmatch(name)
-        or _BELOW.fullmatch(name)
-        or name.startswith("head/")
-      )
-    }
-  )
-  rules = [
-    (f"({'|'.join(part)})/.*", BACKBONE) for part in (top, above) if part
-  ]
-  return [*_head(params), *rules, (".*", FREEZE)]
+  return _parts(params, {*blocks[len(blocks) - n :], depth.ABOVE})
+
+
+def chosen_parts(params: Params, chosen: Iterable[str]) -> Rules:
+  """Trains the head and these parts of the network.
+
+  Args:
+    params: nested dict of arrays (or of shapes).
+    chosen: names of blocks, "below" or "above" (see `jft.tuning.depth`).
+
+  Raises:
+    UserError: if the model has no such part.
+
+  >>> chosen_parts({"stem": {"bias": 0}, "block_00": {"bias": 0}}, ["below"])
+  [('(stem)/[^/]+', 'backbone'), ('.*', 'freeze')]
+  """
+  parts = {depth.part(name) for name in tree.flatten(params)} - {depth.HEAD}
+  chosen = set(chosen)
+  if unknown := sorted(chosen - parts):
+    raise UserError(
+      f"the model has no part {unknown[0]!r}; it has"
+      f" {', '.join(sorted(parts))}." + did_you_mean(unknown[0], parts)
+    )
+  return _parts(params, chosen)
 
 
 def norm_only(params: Params) -> Rules:
   """Trains the head and every normalisation's scale and bias.
 
+  Raises:
+    UserError: if there is no normalisation.
+
   Source: Frankle et al., 2021, "Training BatchNorm and Only BatchNorm"
   (arXiv:2003.00152).
   """
   norms = r"(.*/)?[^/]*norm[^/]*/(scale|bias)"
-  return [*_head(params), (norms, BACKBONE), (".*", FREEZE)]
+  return _all_named("norm_only", "normalisation", norms, params)
 
 
 def bias_only(params: Params) -> Rules:
   """Trains the head and every bias (BitFit).
 
+  Raises:
+    UserError: if there is none, as in a Llama.
+
   Source: Ben Zaken et al., 2022, "BitFit" (arXiv:2106.10199).
   """
-  return [*_head(params), (r"(.*/)?bias", BACKBONE), (".*", FREEZE)]
+  return _all_named("bias_only", "bias", r"(.*/)?bias", params)
 
 
 def is_trained(labels: Params, active: frozenset[str] | None = None):
@@ -188,6 +212,30 @@ def format_table(rows: list[Row]) -> str:
     f"trainable: {trained:,} of {total:,} parameters ({share:.2f} %)"
   )
   return "\n".join(lines)
+
+
+def _all_named(preset: str, what: str, pattern: str, params: Params) -> Rules:
+  names = [n for n in tree.flatten(params) if not n.startswith("head/")]
+  if not any(re.fullmatch(pattern, name) for name in names):
+    raise UserError(
+      f"{preset}: the model has no {what} outside its head, so only the head"
+      " would be trained: that is linear_probe."
+    )
+  return [*_head(params), (pattern, BACKBONE), (".*", FREEZE)]
+
+
+def _parts(params: Params, chosen: set[str]) -> Rules:
+  """Rules by the modules that own the leaves, so that parts may be nested."""
+  owners: dict[str, set[str]] = {}
+  for name in tree.flatten(params):
+    if (part := depth.part(name)) in chosen:
+      owners.setdefault(part, set()).add(name.rpartition("/")[0])
+  blocks = [re.escape(block) for block in depth.blocks(f"{c}/" for c in chosen)]
+  rules = [(f"({'|'.join(blocks)})/.*", BACKBONE)] if blocks else []
+  for part in (depth.BELOW, depth.ABOVE):
+    if modules := sorted(map(re.escape, owners.get(part, ()))):
+      rules.append((f"({'|'.join(modules)})/[^/]+", BACKBONE))
+  return [*_head(params), *rules, (".*", FREEZE)]
 
 
 def _head(params: Params, required: bool = False) -> Rules:

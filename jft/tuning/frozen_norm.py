@@ -12,7 +12,7 @@ import contextvars
 import flax.linen as nn
 
 from jft import tree
-from jft.typing import Params
+from jft.typing import Callable, Params
 
 
 def frozen_modules(trained: Params, frozen: Params) -> frozenset[str]:
@@ -47,11 +47,17 @@ def still(policy: str, trained: Params, frozen: Params) -> frozenset[str]:
 
 
 _HELD = contextvars.ContextVar("held", default=frozenset())
+_MEASURING = contextvars.ContextVar("measuring", default=False)
 
 
 def held() -> frozenset[str]:
   """The modules of the innermost `inference_mode`, for models not in Linen."""
   return _HELD.get()
+
+
+def measuring() -> bool:
+  """Is this within `batch_statistics`? For models not in Linen."""
+  return _MEASURING.get()
 
 
 @contextlib.contextmanager
@@ -61,27 +67,56 @@ def inference_mode(modules: frozenset[str]):
   Args:
     modules: module names, "/"-joined, as `frozen_modules` returns.
   """
+  token = _HELD.set(modules)
+  try:
+    with _forced(modules.__contains__, use_running_average=True):
+      yield
+  finally:
+    _HELD.reset(token)
+
+
+@contextlib.contextmanager
+def batch_statistics():
+  """Within the context, every BatchNorm keeps the last batch's statistics.
+
+  It normalises by them, in train mode or not, and what was there before leaves
+  no trace.
+  """
+  token = _MEASURING.set(True)
+  try:
+    with _forced(lambda name: True, use_running_average=False, momentum=0.0):
+      yield
+  finally:
+    _MEASURING.reset(token)
+
+
+def _forced(
+  chosen: Callable[[str], bool],
+  *,
+  use_running_average: bool,
+  momentum: float | None = None,
+):
+  """Returns a context in which the chosen BatchNorms run in this way."""
 
   def intercept(next_fun, args, kwargs, context):
     module = context.module
     if (
       context.method_name != "__call__"
       or not isinstance(module, nn.BatchNorm)
-      or "/".join(module.path) not in modules
+      or not chosen("/".join(module.path))
     ):
       return next_fun(*args, **kwargs)
     # The flag may have been set on the module or be given in the call, and
     # Linen refuses both at once: clear the former, override the latter.
-    before = module.use_running_average
+    before = module.use_running_average, module.momentum
     object.__setattr__(module, "use_running_average", None)
+    if momentum is not None:
+      object.__setattr__(module, "momentum", momentum)
+    flag = {"use_running_average": use_running_average}
     try:
-      return next_fun(args[0], **{**kwargs, "use_running_average": True})
+      return next_fun(args[0], **{**kwargs, **flag})
     finally:
-      object.__setattr__(module, "use_running_average", before)
+      object.__setattr__(module, "use_running_average", before[0])
+      object.__setattr__(module, "momentum", before[1])
 
-  token = _HELD.set(modules)
-  try:
-    with nn.intercept_methods(intercept):
-      yield
-  finally:
-    _HELD.reset(token)
+  return nn.intercept_methods(intercept)

@@ -1,0 +1,50 @@
+"""What a config trains, in lines for a person."""
+
+from jft.build.surgical import Choice
+from jft.build.tuning import Tuning
+from jft.tuning.unfreeze import Phase
+from jft.typing import Any, Mapping
+
+
+def told(tuning: Tuning, facts: Mapping[str, Any]) -> list[str]:
+  """Returns a few lines on rates, chosen parts and phases, where they differ.
+
+  Args:
+    tuning: of the run.
+    facts: of its `run.json`.
+  """
+  choice, phases = Choice.of(facts), tuning.phases
+  lines = choice.describe() if choice else []
+  if tuning.shares:
+    lines += rates(tuning)
+  if len(phases) > 1:
+    lines.append("trained:")
+    for phase, factor in zip(phases, tuning.phase_scales, strict=True):
+      times = f", all rates x {factor:g}" if factor != 1 else ""
+      labels = ", ".join(sorted(phase.labels))
+      lines.append(f"  from {when(phase)}: {labels}{times}")
+  return lines
+
+
+def rates(tuning: Tuning) -> list[str]:
+  """Returns a line on the peak rates of every label."""
+  return [
+    "peak learning rates: "
+    + "; ".join(
+      f"{label} {high:.3g}"
+      if low == high
+      else f"{label} {low:.3g} to {high:.3g}"
+      for label, (low, high) in tuning.rate_spans.items()
+    )
+  ]
+
+
+def when(phase: Phase) -> str:
+  """Returns when a phase begins.
+
+  >>> when(Phase(5, frozenset())), when(Phase(None, frozenset()))
+  ('step 5', 'a plateau on')
+  """
+  if phase.start_step is None:
+    return "a plateau on"
+  return f"step {phase.start_step}"

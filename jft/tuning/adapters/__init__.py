@@ -1,0 +1,1 @@
+"""Adapters: small trained trees beside a model that is left as it is."""
