@@ -17,6 +17,7 @@ PAGES = (
   "BUILD.md",
   "CHANGELOG.md",
   "README.md",
+  "docs/augmentation.md",
   "docs/export.md",
   "docs/models.md",
   "docs/reliability.md",
@@ -61,8 +62,8 @@ def test_links_lead_somewhere(page):
     if target.startswith("http"):
       continue
     path, _, anchor = target.partition("#")
-    path = path or page
-    if not (ROOT / path).exists() or (anchor and anchor not in anchors(path)):
+    there = (ROOT / page).parent / path if path else ROOT / page
+    if not there.exists() or (anchor and anchor not in anchors(there)):
       lost.append(target)
   assert lost == []
 
@@ -91,7 +92,13 @@ def test_tests_that_are_named_exist(page):
 
 @pytest.mark.parametrize(
   "page",
-  ["BUILD.md", "README.md", "docs/export.md", "docs/reproducibility.md"],
+  [
+    "BUILD.md",
+    "README.md",
+    "docs/augmentation.md",
+    "docs/export.md",
+    "docs/reproducibility.md",
+  ],
 )
 def test_commands_are_accepted(page, monkeypatch):
   monkeypatch.chdir(ROOT)
@@ -109,7 +116,9 @@ def test_commands_are_accepted(page, monkeypatch):
     assert [o for o in known if o not in help_text] == []
 
 
-@pytest.mark.parametrize("page", ["BUILD.md", "README.md", "docs/models.md"])
+@pytest.mark.parametrize(
+  "page", ["BUILD.md", "README.md", "docs/augmentation.md", "docs/models.md"]
+)
 def test_configs_and_their_keys_exist(page, monkeypatch):
   monkeypatch.chdir(ROOT)
   for words in commands(page):
@@ -154,6 +163,12 @@ def test_the_program_of_own_models_runs(tmp_path):
   assert printed.startswith("4 loaded\n")
   assert "resized" in printed
   assert printed.endswith("(1, 5)\n")
+
+
+@pytest.mark.xdist_group("docs")
+def test_the_program_of_augmentation_runs(tmp_path):
+  (program,) = blocks("docs/augmentation.md", "python")
+  assert run(program, tmp_path).stdout == "(32, 8, 8, 1) (32, 10) 1.0\n"
 
 
 @pytest.mark.xdist_group("docs")
