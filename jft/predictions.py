@@ -7,7 +7,7 @@ import types
 import jax
 
 from jft import completions, data, evaluation, restored
-from jft.build.augment import evaluated
+from jft.build.augment import viewed
 from jft.build.data import in_parts
 from jft.build.encode import make_encode
 from jft.build.inputs import read_inputs
@@ -64,7 +64,7 @@ def predict_files(
   )
   task = make_task(config, label_names)
   seen = evaluation.predict(
-    jax.jit(make_predict_step(evaluated(config, network), task)),
+    jax.jit(make_predict_step(viewed(config, network).apply, task)),
     state.variables,
     batches,
   )

@@ -10,7 +10,7 @@ import optax
 
 from jft import parallel, tasks
 from jft.augment import Augment
-from jft.build import augment as augments
+from jft.build.augment import make_augment, viewed
 from jft.build.batch_norm import make_recalibrate
 from jft.build.check import check
 from jft.build.data import Splits, make_sources, make_splits
@@ -202,9 +202,7 @@ def build(config: Any, *, choice: Choice | None = None) -> Run:
   task = make_task(config, splits.label_names)
   choice = choice or choose(config, network, task, splits)
   tuning, state = make_state(config, network, total, per_epoch, choice)
-  augment = augments.make_augment(
-    config, network.spec, task, splits.label_names, splits.tokenizer
-  )
+  augment = make_augment(config, network.spec, task, splits)
   make_step = functools.partial(
     _step, config, network, task, tuning, augment=augment
   )
@@ -218,9 +216,7 @@ def build(config: Any, *, choice: Choice | None = None) -> Run:
     thawed=functools.cache(functools.partial(_thawed, make_step, tuning)),
     recalibrated=recalibrated,
     augment=augment,
-    eval_step=jax.jit(
-      make_eval_step(augments.evaluated(config, network), task)
-    ),
+    eval_step=jax.jit(make_eval_step(viewed(config, network).apply, task)),
     splits=splits,
     total_steps=total,
     eval_every=eval_every(config, per_epoch, total),
