@@ -36,6 +36,7 @@ FLOORS = {
   "jft.losses": 1,
   "jft.metrics": 1,
   "jft.optim": 1,
+  "jft.optimizers": 1,
   "jft.sampling": 1,
   "jft.schedules": 1,
   "jft.spans": 1,

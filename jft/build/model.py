@@ -13,6 +13,9 @@ from jft.net import Net
 from jft.pretrained import hub
 from jft.typing import Any, Sequence
 
+RATES = ("dropout", "attention_dropout", "drop_path")
+"""Keys of "model" that are the family's own; below 0 they are the source's."""
+
 
 def load_net(
   config: Any,
@@ -48,6 +51,7 @@ def load_net(
     for name in ("image_size", "mean", "std")
     if (value := config.data[name])
   }
+  options |= {name: model[name] for name in RATES if model[name] >= 0}
   head = _head(model, task.outputs(config, label_names), train)
   if not model.source:
     if head is None:
