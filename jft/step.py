@@ -102,12 +102,9 @@ def make_train_step(
     norm = optax.tree.norm(grads)
     blamed = blame.bad_leaf(metrics["loss"], norm, state.params, grads)
     state = dataclasses.replace(
-      state,
-      step=state.step + 1,
-      params=params,
-      opt_state=opt_state,
-      model_state=model_state,
+      state, step=state.step + 1, params=params, opt_state=opt_state
     )
+    state = dataclasses.replace(state, model_state=model_state)
     metrics |= {"grad_norm": norm, "bad_leaf": blamed}
     return _averaged(hooks, state), metrics
 
