@@ -198,7 +198,7 @@ def _arrays(
   flat, config = _flat(subject), subject.spec.config
   places.check_head(family, config, subject.spec.head)
   dialect = places.dialect_of(family, project, config, list(flat))
-  table = dialect.table(config, hint)
+  table = dialect.table(config, {**dialect.written(config), **hint})
   # In the table's order, which is that of the layers.
   ordered = {name: flat[name] for name in table if name in flat}
   return export.to_source(ordered, table), dialect

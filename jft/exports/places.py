@@ -113,7 +113,7 @@ def _gap(
 ) -> tuple[list[str], list[str]]:
   """Returns the variables without a place, and the places without one."""
   try:
-    table = dialect.table(config, {})
+    table = dialect.table(config, dialect.written(config))
   except UserError:
     return list(names), []
   headed = any(name.startswith("params/head/") for name in names)
