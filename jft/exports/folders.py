@@ -5,7 +5,7 @@ import pathlib
 import types
 
 from jft import families, tree
-from jft.exports import companions, layouts, verify
+from jft.exports import companions, layouts, tokenizer, verify
 from jft.exports.keras_order import in_order
 from jft.exports.layouts import Layout
 from jft.exports.subject import Subject
@@ -41,7 +41,7 @@ def _hf(subject: Subject) -> Plan:
 
 
 def _beside_hf(subject: Subject, folder: pathlib.Path) -> None:
-  companions.write_tokenizer(subject, folder)
+  tokenizer.write(subject, folder)
   companions.write_sentence(subject, folder)
   companions.write_processor(subject, folder)
 
@@ -156,7 +156,7 @@ def _orbax(subject: Subject) -> Plan:
 
 def _beside_jft(subject: Subject, layout: Layout, folder: pathlib.Path) -> None:
   _write_config(folder, layout)
-  companions.write_tokenizer(subject, folder)
+  tokenizer.write(subject, folder)
   companions.write_limit(subject, folder)
 
 

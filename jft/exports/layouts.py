@@ -7,10 +7,10 @@ import numpy as np
 
 from jft import cards, families, tree
 from jft.errors import UserError
-from jft.exports import architectures, places, unused
+from jft.exports import architectures, companions, places, unused
 from jft.exports.places import TITLES
 from jft.exports.subject import Subject
-from jft.families import Family
+from jft.family import Family
 from jft.pretrained import export, timm_config
 from jft.pretrained.dialect import Dialect
 from jft.typing import Any, Mapping
@@ -216,8 +216,7 @@ def _said_elsewhere(subject: Subject) -> tuple[str, ...]:
     return ()
   config, headed = subject.spec.config, subject.spec.head is not None
   free = ("normalize", *(["task"] if config.task == "mlm" else []))
-  alone = not headed and config.pooling in ("cls", "mean")
-  if alone or config.task != "classification":
+  if companions.is_sentence(subject) or config.task != "classification":
     free += ("pooling",)
   return free if headed else (*free, "task")
 

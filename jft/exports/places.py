@@ -4,7 +4,7 @@ import dataclasses
 import types
 
 from jft.errors import UserError
-from jft.families import Family
+from jft.family import Family
 from jft.models.head import Head
 from jft.pretrained.dialect import Dialect
 from jft.typing import Any, Mapping, Sequence
@@ -50,6 +50,8 @@ def differing(a: Any, b: Any, free: Sequence[str] = ()) -> list[str]:
 
 def _computed(config: Any, field: str) -> Any:
   value = getattr(config, field)
+  if field == "layer_types":
+    return config.kinds  # nothing said is one kind for all
   # It says where the scales start; that there are some is structure.
   return bool(value) if field == "layer_scale" else value
 
