@@ -52,8 +52,10 @@ def _open_hf(subject: Subject, model: str) -> tuple[str, ...]:
       "from sentence_transformers import SentenceTransformer",
       'model = SentenceTransformer("{}")',
     )
-  auto = "AutoModel" + (f"For{model.partition('For')[2]}" * ("For" in model))
-  auto = auto.removesuffix("WithTeacher")
+  task = model.partition("For")[2].removesuffix("WithTeacher")
+  if model.endswith("LMHeadModel"):  # GPT-2's name for it
+    task = "CausalLM"
+  auto = f"AutoModelFor{task}" if task else "AutoModel"
   with_it = "AutoTokenizer"
   if subject.spec.kind == "image":
     with_it = "AutoImageProcessor"
