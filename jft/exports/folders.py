@@ -5,7 +5,7 @@ import pathlib
 import types
 
 from jft import families, tree
-from jft.exports import companions, layouts, tokenizer, verify
+from jft.exports import companions, layouts, llama2c, tokenizer, verify
 from jft.exports.keras_order import in_order
 from jft.exports.layouts import Layout
 from jft.exports.subject import Subject
@@ -188,5 +188,6 @@ TARGETS: Mapping[str, Target] = types.MappingProxyType(
     "safetensors": Target(_safetensors, "jft's own names, any network"),
     "msgpack": Target(_msgpack, "Flax: transformers 4's names, else jft's"),
     "orbax": Target(_orbax, "an Orbax checkpoint"),
+    "llama2c": Target(llama2c.plan, "llama2.c's model.bin"),
   }
 )

@@ -28,6 +28,7 @@ TITLES: Mapping[str, str] = types.MappingProxyType(
     "torchvision": "torchvision",
     "keras": "keras.applications",
     "flax": "transformers' Flax",
+    "llama2.c": "llama2.c",
   }
 )
 # timm keeps torchvision's names here.
@@ -54,6 +55,30 @@ def _computed(config: Any, field: str) -> Any:
     return config.kinds  # nothing said is one kind for all
   # It says where the scales start; that there are some is structure.
   return bool(value) if field == "layer_scale" else value
+
+
+def check_kept(
+  title: str, config: Any, written: Any, free: Sequence[str] = ()
+) -> None:
+  """Checks that what a library reads is the architecture that was written.
+
+  Args:
+    title: of what is read there.
+    config: of the network; written: what its file says.
+    free: fields that do not matter here.
+
+  Raises:
+    UserError: naming the fields that got lost.
+  """
+  if gaps := differing(config, written, free):
+    raise UserError(
+      f"{title} has no place for "
+      + ", ".join(
+        f"{name}={getattr(config, name)!r} (it has {getattr(written, name)!r})"
+        for name in gaps
+      )
+      + ". --to=safetensors keeps jft's own structure."
+    )
 
 
 def unsaid(a: Any, b: Any) -> dict[str, Any]:

@@ -52,8 +52,8 @@ def export(
   Args:
     net: what to export.
     to: "hf", "timm", "torchvision", "keras", "safetensors", "msgpack",
-      "orbax", "peft", "stablehlo", "onnx" or "savedmodel". All but "peft"
-      get adapters merged into the weights.
+      "orbax", "peft", "llama2c", "stablehlo", "onnx" or "savedmodel". All but
+      "peft" get adapters merged into the weights.
     path: the folder to make.
     overwrite: take the place of an earlier export.
 
