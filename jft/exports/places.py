@@ -52,7 +52,8 @@ def differing(a: Any, b: Any, free: Sequence[str] = ()) -> list[str]:
 def _computed(config: Any, field: str) -> Any:
   value = getattr(config, field)
   if field == "layer_types":
-    return config.kinds  # nothing said is one kind for all
+    usual = dataclasses.replace(config, layer_types=()).kinds
+    return config.kinds if config.kinds != usual else ()
   # It says where the scales start; that there are some is structure.
   return bool(value) if field == "layer_scale" else value
 
