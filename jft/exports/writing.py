@@ -30,7 +30,7 @@ class Exported:
     files: {name in it: bytes}.
     compared: on what, and how far apart.
     notes: what the target has no word for.
-    opens: lines of Python that open it.
+    opens: lines that open it.
   """
 
   path: pathlib.Path
