@@ -86,7 +86,7 @@ def writer(arch):
     words = data.load_tokenizer(folder, 64).uncut
     for file in folder.iterdir():
       file.unlink()
-    jft.export(make(arch, 20, labels=(), **small), "hf", folder)
+    jft.export(make(arch, num_classes=20, labels=(), **small), "hf", folder)
     words.save(str(folder / "tokenizer.json"))
     facts = {"tokenizer_class": "PreTrainedTokenizerFast"}
     facts |= {"pad_token": "[PAD]"}
