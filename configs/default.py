@@ -30,7 +30,8 @@ def get_config() -> ConfigDict:
         "pooling": "",
         # Recompute blocks in the backward pass to save memory.
         "remat": False,
-        # Hidden layers of the new head (empty: one dense layer).
+        # Hidden layers of the new head (empty: the family's own head, one
+        # dense layer but for RoBERTa and DistilBERT, which have two).
         "head_widths": (),
         # Of its last kernel: "family", "zeros" or "trunc_normal".
         "head_init": "family",

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jft import cards, families, shapes, tree
 from jft import options as options_of
 from jft.errors import UserError
-from jft.families import Family
+from jft.family import Family
 from jft.models.head import Head
 from jft.own import Loaded, Own
 from jft.pretrained import adapt, constants, formats, hub, sentence, surgery

@@ -3,7 +3,7 @@
 import dataclasses
 
 from jft.errors import UserError, did_you_mean
-from jft.families import Family
+from jft.family import Family
 from jft.models.decoder_config import DecoderConfig
 from jft.pretrained.preprocessing import GIVEN, check_given
 from jft.typing import Any, Mapping

@@ -56,6 +56,7 @@ FLOORS = {
   "jft.cards": 3,
   "jft.evaluation": 3,
   "jft.families": 3,
+  "jft.family": 3,
   "jft.generation": 3,
   "jft.interrupt": 3,
   "jft.loading": 3,
