@@ -11,6 +11,7 @@ from jft.build.check_task import check_task
 from jft.build.check_tune import check_tune
 from jft.config import flatten
 from jft.errors import UserError, did_you_mean
+from jft.models.attention import ATTENTIONS
 from jft.tasks import BETTER
 from jft.typing import RESIZES, Any
 
@@ -18,6 +19,7 @@ from jft.typing import RESIZES, Any
 DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 CHOICES = {
   "model.dtype": ("float32", "bfloat16"),
+  "model.attention": ATTENTIONS,
   "model.pooling": ("", "cls_pooler", "cls", "mean"),
   "model.head_init": ("family", "zeros", "trunc_normal"),
   "data.on_error": ("error", "skip"),
@@ -99,6 +101,7 @@ def check(config: Any) -> None:
   """Raises UserError naming the first key whose value cannot be meant."""
   _check_values(config)
   _check_model(config)
+  _check_attention(config)
   _check_head(config)
   _check_data(config.data)
   check_tune(config)
@@ -153,6 +156,16 @@ def _check_model(config: Any) -> None:
     raise UserError(
       f"model.arch={model.arch!r} without model.source has no weights to load:"
       " give model.source, or set model.pretrained=False to start from scratch."
+    )
+
+
+def _check_attention(config: Any) -> None:
+  by, parallel = config.model.attention, config.train.parallel
+  if by in ("flash", "auto") and parallel == "jit":
+    raise UserError(
+      f"model.attention={by!r} and train.parallel='jit': the kernel for TPU"
+      " cannot be split over a mesh by the compiler. Take"
+      " train.parallel='pmap', or model.attention='xla' or 'cudnn'."
     )
 
 
