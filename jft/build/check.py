@@ -101,7 +101,6 @@ def check(config: Any) -> None:
   """Raises UserError naming the first key whose value cannot be meant."""
   _check_values(config)
   _check_model(config)
-  _check_attention(config)
   _check_head(config)
   _check_data(config.data)
   check_tune(config)
@@ -156,16 +155,6 @@ def _check_model(config: Any) -> None:
     raise UserError(
       f"model.arch={model.arch!r} without model.source has no weights to load:"
       " give model.source, or set model.pretrained=False to start from scratch."
-    )
-
-
-def _check_attention(config: Any) -> None:
-  by, parallel = config.model.attention, config.train.parallel
-  if by in ("flash", "auto") and parallel == "jit":
-    raise UserError(
-      f"model.attention={by!r} and train.parallel='jit': the kernel for TPU"
-      " cannot be split over a mesh by the compiler. Take"
-      " train.parallel='pmap', or model.attention='xla' or 'cudnn'."
     )
 
 

@@ -53,7 +53,8 @@ def attend(
     cap: scores stay between plus and minus this, by tanh; 0 does nothing.
     drop: of the weights.
     by: "xla"; "cudnn" on NVIDIA's GPUs; "flash" on TPU; or "auto", which is
-      the kernel of the machine, and XLA's where that cannot do it.
+      the kernel of the machine, and XLA's where that cannot do it. On several
+      TPUs the kernel runs under pmap or shard_map alone.
 
   Raises:
     UserError: if the kernel cannot do it, saying why.
@@ -132,6 +133,11 @@ def _refusal(
   if by == "flash":
     if dtype not in (*half, jnp.float32):
       return f"computes in float32, bfloat16 or float16, got {dtype}"
+    if jax.device_count() > 1 and not _mapped():
+      return (
+        "is not cut over several devices by the compiler, and 'auto' takes it"
+        " where pmap or shard_map cut the batch"
+      )
     if sees.window is None:
       return "needs each block's window ahead: leave out scan=True"
     return ""
@@ -144,6 +150,12 @@ def _refusal(
   if sees.mask is not None and n % 2:
     return f"needs an even number of tokens, got {n}"
   return ""
+
+
+def _mapped() -> bool:
+  """Whether every device runs this on its own part, under pmap or shard_map."""
+  mesh = jax.sharding.get_abstract_mesh()
+  return bool(mesh.axis_names) and set(mesh.manual_axes) == {*mesh.axis_names}
 
 
 def _splash(
