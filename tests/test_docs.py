@@ -62,7 +62,7 @@ def test_links_lead_somewhere(page):
     if target.startswith("http"):
       continue
     path, _, anchor = target.partition("#")
-    path = path or page
+    path = str(pathlib.Path(page).parent / path) if path else page
     if not (ROOT / path).exists() or (anchor and anchor not in anchors(path)):
       lost.append(target)
   assert lost == []
