@@ -25,6 +25,9 @@ def get_config() -> ConfigDict:
         "pretrained": True,
         # What the model computes in: "float32" or "bfloat16".
         "dtype": "float32",
+        # Who computes attention: "xla"; "cudnn" on NVIDIA's GPUs, in bfloat16;
+        # "flash" on TPU; "auto": the machine's own kernel where it serves.
+        "attention": "xla",
         # Text: how tokens become one vector, "cls_pooler", "cls" or "mean"
         # (empty: the family's own way).
         "pooling": "",

@@ -13,6 +13,7 @@ from jft.build.check_task import check_task
 from jft.build.check_tune import check_tune
 from jft.config import flatten
 from jft.errors import UserError, did_you_mean
+from jft.models.attention import ATTENTIONS
 from jft.tasks import BETTER
 from jft.typing import RESIZES, Any
 
@@ -20,6 +21,7 @@ from jft.typing import RESIZES, Any
 DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 CHOICES = {
   "model.dtype": ("float32", "bfloat16"),
+  "model.attention": ATTENTIONS,
   "model.pooling": ("", "cls_pooler", "cls", "mean"),
   "model.head_init": ("family", "zeros", "trunc_normal"),
   "data.on_error": ("error", "skip"),

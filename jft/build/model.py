@@ -44,6 +44,8 @@ def load_net(
     "remat": model.remat,
     **task.options(config),
   }
+  if model.attention != "xla":  # which most families have no choice of
+    options["attention"] = model.attention
   if model.pooling:
     options["pooling"] = model.pooling
   options |= {

@@ -11,6 +11,7 @@ from jft.exports import architectures, companions, places, unused
 from jft.exports.places import TITLES
 from jft.exports.subject import Subject
 from jft.family import Family
+from jft.models.decoder_config import writes
 from jft.pretrained import export, timm_config
 from jft.pretrained.dialect import Dialect
 from jft.typing import Any, Mapping
@@ -220,7 +221,8 @@ def _without_stale(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _labels(subject: Subject) -> dict[str, Any]:
   count, names = subject.spec.num_classes, subject.spec.label_names
-  if not count or getattr(subject.spec.config, "task", "") in ("lm", "mlm"):
+  config = subject.spec.config
+  if writes(config) or getattr(config, "task", "") == "mlm" or not count:
     return {}
   if not names:
     facts = {"num_labels": count}

@@ -266,18 +266,19 @@ def module(
   param_dtype: Any = jnp.float32,
   remat: bool = False,
   scan: bool = False,
+  attention: str = "xla",
 ) -> "Gemma":
   """Returns the Linen module of a config.
 
   Args:
     config: one of `PRESETS`, or your own.
-    num_classes, dtype, param_dtype, remat, scan: as of
+    num_classes, dtype, param_dtype, remat, scan, attention: as of
       `jft.models.llama.module`.
 
   >>> module(PRESETS["gemma_3_270m"], 262144).config.width
   640
   """
-  return Gemma(config, num_classes, dtype, param_dtype, remat, scan)
+  return Gemma(config, num_classes, dtype, param_dtype, remat, scan, attention)
 
 
 class Gemma(Decoder):

@@ -197,18 +197,19 @@ def module(
   param_dtype: Any = jnp.float32,
   remat: bool = False,
   scan: bool = False,
+  attention: str = "xla",
 ) -> "Gpt2":
   """Returns the Linen module of a config.
 
   Args:
     config: one of `PRESETS`, or your own.
-    num_classes, dtype, param_dtype, remat, scan: as of
+    num_classes, dtype, param_dtype, remat, scan, attention: as of
       `jft.models.llama.module`.
 
   >>> module(PRESETS["gpt2"], 50257).config.width
   768
   """
-  return Gpt2(config, num_classes, dtype, param_dtype, remat, scan)
+  return Gpt2(config, num_classes, dtype, param_dtype, remat, scan, attention)
 
 
 class Gpt2(Decoder):
