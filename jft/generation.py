@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jft.errors import UserError
 from jft.models.cache import init_cache
+from jft.models.decoder_config import writes
 from jft.net import Net
 from jft.sampling import GREEDY, Sampling, sample
 from jft.typing import (
@@ -95,7 +96,7 @@ def _checked(
   net: Net, inputs: Mapping[str, Any], new: int
 ) -> tuple[Array, Array]:
   config = net.spec.config
-  if getattr(config, "task", "") != "lm":
+  if not writes(config):
     raise UserError(
       f"{net.spec.source or net.spec.preset!r} writes no text: generate needs a"
       " decoder with its language-model head (num_classes=None)."
@@ -151,8 +152,9 @@ def _generate(
     return sample(outputs["logits"][:, -1], sampling, drawn)
 
   def read(cache: Any, ids: Array, mask: Array) -> Any:
+    last = jnp.full((b, 1), ids.shape[1] - 1)
     inputs = {"input_ids": ids, "attention_mask": mask, "cache": cache}
-    return apply(variables, inputs)
+    return apply(variables, {**inputs, "logits_at": last})
 
   def go_on(carry: Any) -> Any:
     step, _, done, _, _ = carry

@@ -269,7 +269,9 @@ def _evaluate_and_save(
     _save(session, state, record, None)
     return state, record, "interrupted"
   state = run.recalibrated(state)
-  seen = evaluation.predict(run.eval_step, state.variables, run.evals["val"])
+  seen = evaluation.predict(
+    run.eval_step, state.eval_variables, run.evals["val"]
+  )
   found = evaluation.measure(run.task, seen)
   values = {f"val/{name}": value for name, value in found.items()}
   session.writer.write(step, attempt, values)

@@ -7,7 +7,7 @@ import types
 import jax
 
 from jft import completions, data, evaluation, restored
-from jft.build.augment import viewed
+from jft.build.augment import evaluated
 from jft.build.data import in_parts
 from jft.build.encode import make_encode
 from jft.build.inputs import read_inputs
@@ -43,7 +43,7 @@ def predict_files(
   """
   config, network, label_names, state = restored.best_model(workdir)
   if config.task.name == "causal_lm":
-    tuned = dataclasses.replace(network, variables=state.variables)
+    tuned = dataclasses.replace(network, variables=state.eval_variables)
     config = completions.changed(config, generation)
     return completions.complete_files(config, tuned, files), []
   if generation:
@@ -64,8 +64,8 @@ def predict_files(
   )
   task = make_task(config, label_names)
   seen = evaluation.predict(
-    jax.jit(make_predict_step(viewed(config, network).apply, task)),
-    state.variables,
+    jax.jit(make_predict_step(evaluated(config, network), task)),
+    state.eval_variables,
     batches,
   )
   rows = task.rows(seen, label_names)

@@ -119,12 +119,12 @@ def seen(images):
 
 
 def write(name, rows):
-  """Writes a sheet in 128 colours, some 100 KB."""
+  """Writes a sheet in 256 colours, some 100 KB."""
   data = pictures.png(contact_sheet.draw(rows))
   with PIL.Image.open(io.BytesIO(data)) as drawn:
     height = round(drawn.height * WIDTH / drawn.width)
     small = drawn.convert("RGB").resize((WIDTH, height))
-    small = small.quantize(128)
+    small = small.quantize(256)
   FOLDER.mkdir(exist_ok=True)
   small.save(FOLDER / f"augment_{name}.png", optimize=True)
 

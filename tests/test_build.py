@@ -10,7 +10,7 @@ import tiny
 from PIL import Image
 
 from jft import config as configs
-from jft import loop, tree
+from jft import loop, optimizers, tree
 from jft.build import build, check
 from jft.build.data import make_sources
 from jft.build.inputs import read_inputs
@@ -337,7 +337,7 @@ def test_schedules(schedule, rates):
   assert got == pytest.approx(rates, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "lamb"])
+@pytest.mark.parametrize("name", sorted(optimizers.NAMES))
 def test_optimizers_move_the_trained_leaves_alone(name):
   made = tuning(f"optim.name={name}", "tune.preset=linear_probe")
   tx = made.tx(0)

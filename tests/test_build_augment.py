@@ -109,7 +109,7 @@ def test_a_run_trains_on_mixed_examples_and_sees_views(source, monkeypatch):
   assert got["image"].shape == batch["image"].shape
   outputs = jax.eval_shape(run.eval_step, run.state.variables, batch)["outputs"]
   assert outputs["logits"].shape == (len(batch["label"]), 10)
-  plain = run.make_step(0, run.tuning.tx(0), augment=None)
+  plain = run.make_step(0, run.tuning.tx(0), augmented=False)
   assert plain.mesh == run.steps[0].mesh
 
 

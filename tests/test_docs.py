@@ -19,6 +19,7 @@ PAGES = (
   "README.md",
   "docs/augmentation.md",
   "docs/export.md",
+  "docs/language_models.md",
   "docs/models.md",
   "docs/reliability.md",
   "docs/reproducibility.md",
@@ -62,8 +63,8 @@ def test_links_lead_somewhere(page):
     if target.startswith("http"):
       continue
     path, _, anchor = target.partition("#")
-    there = (ROOT / page).parent / path if path else ROOT / page
-    if not there.exists() or (anchor and anchor not in anchors(there)):
+    path = str(pathlib.Path(page).parent / path) if path else page
+    if not (ROOT / path).exists() or (anchor and anchor not in anchors(path)):
       lost.append(target)
   assert lost == []
 
@@ -178,6 +179,14 @@ def test_the_program_of_exports_runs(tmp_path):
   assert first == "True ['export.json', 'model.json', 'model.stablehlo']"
   assert second == "('cpu', 'tpu', 'cuda') (5, 10)"
   assert third == "{'loaded': 57}"
+
+
+@pytest.mark.xdist_group("docs")
+def test_the_program_of_language_models_runs(tmp_path):
+  (program,) = blocks("docs/language_models.md", "python")
+  measured, written = run(program, tmp_path).stdout.splitlines()
+  assert float(measured.removeprefix("perplexity ")) < 1.3
+  assert written == "the cat sat on the mat"
 
 
 def run(program, folder):

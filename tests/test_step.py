@@ -250,3 +250,46 @@ def test_augment_sees_a_key_of_the_step_and_average_sees_the_new_params():
     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
   head = state.eval_variables["params"]["head"]
   np.testing.assert_array_equal(head["kernel"], state.average["head"]["kernel"])
+
+
+def test_sam_takes_the_gradient_uphill_as_optax_does():
+  labels = freeze.label(PARAMS, freeze.top_blocks(PARAMS, 1))
+  # Statistics at rest: optax evaluates the loss at other weights.
+  batch, rho = small.batch(), 0.05
+  trained, frozen = tree.split(PARAMS, freeze.is_trained(labels))
+  rest = {k: v for k, v in NET.variables.items() if k != "params"}
+
+  def loss(params, _):
+    variables = {"params": tree.merge(params, frozen), **rest}
+    outputs = NET.apply(variables, batch["image"])
+    return TASK.loss(outputs, batch).mean()
+
+  sam = optax.contrib.sam(
+    optax.sgd(0.1),
+    optax.chain(optax.contrib.normalize(), optax.sgd(rho)),
+    opaque_mode=True,
+  )
+  updates, _ = sam.update(
+    jax.grad(loss)(trained, 0),
+    sam.init(trained),
+    trained,
+    grad_fn=jax.grad(loss),
+  )
+  expected = optax.apply_updates(trained, updates)
+  tx = optim.by_label({k: optax.sgd(0.1) for k in ("head", "backbone")}, labels)
+  hooks = Hooks(batch_norm="frozen", sam_rho=rho)
+  for accumulate in (1, 2):
+    step = make_train_step(
+      NET.apply, TASK, tx, hooks=hooks, accumulate=accumulate
+    )
+    after, _ = jax.jit(step)(TrainState.create(NET, labels, tx), batch)
+    for a, b in zip(
+      *map(jax.tree.leaves, (after.params, expected)), strict=True
+    ):
+      np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+  plain = make_train_step(NET.apply, TASK, tx, hooks=Hooks(batch_norm="frozen"))
+  other, _ = jax.jit(plain)(TrainState.create(NET, labels, tx), batch)
+  gap = jax.tree.map(
+    lambda a, b: jnp.abs(a - b).max(), after.params, other.params
+  )
+  assert max(map(float, jax.tree.leaves(gap))) > 1e-5

@@ -1,17 +1,15 @@
 """Config -> what training does to a batch, and what evaluation looks at."""
 
-import dataclasses
 import types
 
-from jft import augment, tasks
+from jft import augment, data, tasks
 from jft.augment import ops, policies, views
 from jft.augment.ops import Op
 from jft.build import words
-from jft.build.data import Splits
 from jft.errors import UserError
 from jft.net import Net
 from jft.spec import Spec
-from jft.typing import Any, Callable, Mapping
+from jft.typing import Any, ApplyFn, Callable, Mapping, Sequence
 
 OPS: Mapping[str, Callable[[Any], Op]] = types.MappingProxyType(
   {
@@ -51,7 +49,8 @@ def make_augment(
   config: Any,
   spec: Spec,
   task: tasks.Task,
-  splits: Splits,
+  label_names: Sequence[str],
+  tokenizer: data.Tokenizer | None,
 ) -> augment.Augment | None:
   """Returns (key, batch) -> batch for the step, None where nothing is asked.
 
@@ -71,12 +70,10 @@ def make_augment(
         " set both to 0."
       )
     made.append(
-      augment.mix(
-        mixup=c.mixup, cutmix=c.cutmix, classes=len(splits.label_names)
-      )
+      augment.mix(mixup=c.mixup, cutmix=c.cutmix, classes=len(label_names))
     )
-  if splits.tokenizer is not None:
-    made += words.make(c, splits.tokenizer)
+  if tokenizer is not None:
+    made += words.make(c, tokenizer)
   return augment.chain(*made) if made else None
 
 
@@ -100,11 +97,9 @@ def refuse_other_kind(config: Any, spec: Spec) -> None:
       )
 
 
-def viewed(config: Any, network: Net) -> Net:
-  """Returns the network as evaluation and prediction call it."""
+def evaluated(config: Any, network: Net) -> ApplyFn:
+  """Returns the `apply` that evaluation and prediction run."""
   c = config.augment
   if not c.test_time:
-    return network
-  return dataclasses.replace(
-    network, apply=views.averaged(network.apply, c.test_time, c.test_time_mean)
-  )
+    return network.apply
+  return views.averaged(network.apply, c.test_time, c.test_time_mean)

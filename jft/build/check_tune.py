@@ -48,7 +48,11 @@ def check_rules(key: str, rules: Any, what: str, fits: Any) -> None:
       and isinstance(rule[0], str)
       and fits(rule[1])
     ):
-      example = {"label": ("'head'", "'freeze'"), "share": ("1.0", "0.1")}[what]
+      example = {
+        "label": ("'head'", "'freeze'"),
+        "share": ("1.0", "0.1"),
+        "decay": ("True", "False"),
+      }[what]
       raise UserError(
         f"{key} holds {rule!r}: expected ((regex, {what}), ...), such as"
         f" (('head/.*', {example[0]}), ('.*', {example[1]}))."

@@ -13,6 +13,9 @@ from jft.net import Net
 from jft.pretrained import hub
 from jft.typing import Any, Sequence
 
+RATES = ("dropout", "attention_dropout", "drop_path")
+"""Keys of "model" that are the family's own; below 0 they are the source's."""
+
 
 def load_net(
   config: Any,
@@ -41,6 +44,8 @@ def load_net(
     "remat": model.remat,
     **task.options(config),
   }
+  if model.attention != "xla":  # which most families have no choice of
+    options["attention"] = model.attention
   if model.pooling:
     options["pooling"] = model.pooling
   options |= {
@@ -48,7 +53,8 @@ def load_net(
     for name in ("image_size", "mean", "std")
     if (value := config.data[name])
   }
-  head = _head(model, task.outputs(config, label_names), train)
+  options |= {name: model[name] for name in RATES if model[name] >= 0}
+  head = _head(config, task.outputs(config, label_names), train)
   if not model.source:
     if head is None:
       head = families.preset(model.arch)[1].vocab_size
@@ -70,21 +76,27 @@ def load_net(
 
 
 def _head(
-  model: Any, outputs: int | None, train: Source | None
+  config: Any, outputs: int | None, train: Source | None
 ) -> Head | int | None:
-  """The head's kind; 0 for none, None for the source's own."""
+  """The head's kind, a number for the family's own; 0 for none, None for the
+  source's own.
+  """
   if not outputs:
     return outputs
-  prior = None
+  model, prior = config.model, None
   if model.head_prior and train is not None:
     prior = _shares(train, outputs)
-  return Head(
+  head = Head(
     outputs,
     tuple(model.head_widths),
     model.head_init,
     prior,
     model.head_dropout,
   )
+  # Where nothing is asked of it, the family's own, for which other libraries
+  # have a place; that may have two layers, and a linear probe is linear.
+  own = head == Head(outputs) and config.tune.preset != "linear_probe"
+  return outputs if own else head
 
 
 def _shares(train: Source, classes: int) -> tuple[float, ...]:

@@ -10,12 +10,13 @@ import optax
 
 from jft import parallel, tasks
 from jft.augment import Augment
-from jft.build.augment import make_augment, viewed
+from jft.build import augment as augments
 from jft.build.batch_norm import make_recalibrate
 from jft.build.check import check
 from jft.build.data import Splits, make_sources, make_splits
 from jft.build.facts import facts
 from jft.build.model import load_net
+from jft.build.optimizers import make_average
 from jft.build.surgical import Choice, choose
 from jft.build.task import make_task
 from jft.build.told import told
@@ -51,7 +52,7 @@ class Run:
     state: the first state, or the shape of a restored one.
     steps: the compiled step of each phase.
     make_step: (phase, optimizer) -> that phase's step with another optimizer;
-      `augment=` another augmentation.
+      `augmented=False` leaves the augmentation out.
     thawed: (starts of phases that waited for a plateau) -> the step of the last
       of them.
     recalibrated: state -> the state to evaluate (see `tune.batch_norm`).
@@ -202,10 +203,8 @@ def build(config: Any, *, choice: Choice | None = None) -> Run:
   task = make_task(config, splits.label_names)
   choice = choice or choose(config, network, task, splits)
   tuning, state = make_state(config, network, total, per_epoch, choice)
-  augment = make_augment(config, network.spec, task, splits)
-  make_step = functools.partial(
-    _step, config, network, task, tuning, augment=augment
-  )
+  hooks = _hooks(config, network, task, splits, tuning, total)
+  make_step = functools.partial(_step, config, network, task, tuning, hooks)
   return Run(
     net=network,
     task=task,
@@ -215,8 +214,10 @@ def build(config: Any, *, choice: Choice | None = None) -> Run:
     make_step=make_step,
     thawed=functools.cache(functools.partial(_thawed, make_step, tuning)),
     recalibrated=recalibrated,
-    augment=augment,
-    eval_step=jax.jit(make_eval_step(viewed(config, network).apply, task)),
+    augment=hooks.augment,
+    eval_step=jax.jit(
+      make_eval_step(augments.evaluated(config, network), task)
+    ),
     splits=splits,
     total_steps=total,
     eval_every=eval_every(config, per_epoch, total),
@@ -241,6 +242,21 @@ def build(config: Any, *, choice: Choice | None = None) -> Run:
   )
 
 
+def _hooks(
+  config: Any,
+  network: Net,
+  task: tasks.Task,
+  splits: Splits,
+  tuning: Tuning,
+  total: int,
+) -> Hooks:
+  augment = augments.make_augment(
+    config, network.spec, task, splits.label_names, splits.tokenizer
+  )
+  average = make_average(config, total)
+  return Hooks(augment, average, tuning.batch_norm, config.optim.sam_rho)
+
+
 def make_state(
   config: Any,
   network: Net,
@@ -257,7 +273,11 @@ def make_state(
     chosen=choice.parts if choice else (),
   )
   state = TrainState.create(
-    network, tuning.labels, tuning.tx(0), seed=config.seed
+    network,
+    tuning.labels,
+    tuning.tx(0),
+    seed=config.seed,
+    averaged=make_average(config, total) is not None,
   )
   return tuning, state
 
@@ -281,10 +301,11 @@ def _step(
   network: Net,
   task: tasks.Task,
   tuning: Tuning,
+  hooks: Hooks,
   phase: int,
   tx: optax.GradientTransformation,
   *,
-  augment: Augment | None,
+  augmented: bool = True,
 ) -> Mapped:
   devices = jax.devices()[: config.train.devices or None]
   mapper = {"pmap": parallel.pmap, "jit": parallel.jit}[config.train.parallel]
@@ -294,7 +315,7 @@ def _step(
     tx,
     active=freeze.is_trained(tuning.labels, tuning.phases[phase].labels),
     accumulate=config.train.accumulate,
-    hooks=Hooks(augment=augment, batch_norm=tuning.batch_norm),
+    hooks=hooks if augmented else dataclasses.replace(hooks, augment=None),
   )
   return mapper(step, parallel.data_mesh(devices))
 

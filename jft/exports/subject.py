@@ -133,7 +133,7 @@ def of_run(workdir: str | pathlib.Path, title: str = "") -> Subject:
   return Subject(
     title or str(workdir),
     net.apply,
-    state.variables,
+    state.eval_variables,
     spec,
     samples.of_run(config, spec),
     folder,
@@ -163,7 +163,7 @@ def _of_run(
 ) -> Beside | None:
   if not isinstance(net, Adapted):
     return None
-  trained = dataclasses.replace(net, variables=state.variables)
+  trained = dataclasses.replace(net, variables=state.eval_variables)
   without = configs.from_dict(config)
   without.adapter.name = ""
   found = _in_memory(net)
