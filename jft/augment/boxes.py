@@ -3,8 +3,9 @@
 import math
 
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
-from jft.typing import Array, ArrayLike, Bool, Float
+from jft.typing import Array, Bool, Float
 
 Box = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]
 _TRIES = 10

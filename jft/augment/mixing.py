@@ -9,13 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.special
+from jax.typing import ArrayLike
 
 from jft import rng
 from jft.augment import boxes
 from jft.augment.batch import Augment, draws
 from jft.augment.ops import whole
+from jft.augment.tone import sides
 from jft.errors import UserError
-from jft.typing import Any, Array, ArrayLike, Batch, Callable, Float, Int, Key
+from jft.typing import Any, Array, Batch, Callable, Float, Int, Key
 
 DRAWS = 4
 """Numbers that decide for one example."""
@@ -47,7 +49,8 @@ def mix(*, mixup: float = 0.0, cutmix: float = 0.0, classes: int) -> Augment:
 
   def augment(key: Key, batch: Batch) -> Batch:
     u = draws(rng.substream(key, "mix"), batch, DRAWS)
-    return mixed(batch, *jax.vmap(draw, (0, None))(u, _sides(batch)), classes)
+    share, mask = jax.vmap(draw, (0, None))(u, sides(batch["image"][0]))
+    return mixed(batch, share, mask, classes)
 
   return augment
 
@@ -74,10 +77,6 @@ def mixed(
   image = mask * images + (1 - mask) * images[::-1]
   label = mixed_labels(batch["label"], share, classes)
   return {**batch, "image": image.astype(images.dtype), "label": label}
-
-
-def _sides(batch: Batch) -> tuple[int, int]:
-  return batch["image"].shape[1:3]
 
 
 def mixed_labels(

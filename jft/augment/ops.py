@@ -8,13 +8,13 @@ probability that anything happens; ranges are drawn from evenly.
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jft.augment import boxes, filters, geometry, tone
-from jft.augment.tone import Image
+from jft.augment.tone import Image, sides
 from jft.errors import UserError
 from jft.typing import (
   Array,
-  ArrayLike,
   Callable,
   Float,
   Int,
@@ -87,7 +87,7 @@ def random_resized_crop(
   """
 
   def op(u: Draws, image: Image) -> Image:
-    box = boxes.crop(u, image.shape[:2], area, ratio)
+    box = boxes.crop(u, sides(image), area, ratio)
     return geometry.resized_crop(image, *box)
 
   return Op(boxes.DRAWS, op)
@@ -227,7 +227,7 @@ def gaussian_blur(p: float = 0.5, sigma: Range = (0.1, 2.0)) -> Op:
   """
 
   def op(u: Draws, image: Image) -> Image:
-    size = max(3, min(image.shape[:2]) // 10 // 2 * 2 + 1)
+    size = max(3, min(sides(image)) // 10 // 2 * 2 + 1)
     return filters.gaussian_blur(image, within(u[0], *sigma), size=size)
 
   return sometimes(Op(1, op), p)
@@ -284,8 +284,8 @@ def erasing(
   upright = (1 / ratio[1], 1 / ratio[0])
 
   def op(u: Draws, image: Image) -> Image:
-    found, box = boxes.draw(u, image.shape[:2], area, upright, whole=False)
-    covered = boxes.mask(image.shape[:2], *box) & found
+    found, box = boxes.draw(u, sides(image), area, upright, whole=False)
+    covered = boxes.mask(sides(image), *box) & found
     return jnp.where(covered[..., None], jnp.asarray(fill), image)
 
   return sometimes(Op(boxes.DRAWS, op), p)

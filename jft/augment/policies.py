@@ -10,12 +10,13 @@ import types
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jft.augment import filters, geometry, tone
 from jft.augment.ops import Draws, Op, whole
-from jft.augment.tone import Image
+from jft.augment.tone import Image, sides
 from jft.errors import UserError
-from jft.typing import Array, ArrayLike, Callable, Mapping
+from jft.typing import Array, Callable, Mapping
 
 WARPS = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
 
@@ -109,7 +110,7 @@ def rand_augment(count: int = 2, magnitude: int = 9) -> Op:
     raise UserError(f"magnitude={magnitude} must be from 0 to {_BINS - 1}.")
 
   def op(u: Draws, image: Image) -> Image:
-    space = rand_space(image.shape[:2])
+    space = rand_space(sides(image))
 
     def change(image: Image, one: Draws) -> tuple[Image, None]:
       return apply(image, *space.draw(one, magnitude)), None
@@ -148,7 +149,7 @@ def aug_mix(severity: int = 3, width: int = 3) -> Op:
   each = 1 + 3 * _LONGEST
 
   def op(u: Draws, image: Image) -> Image:
-    space = mix_space(image.shape[:2])
+    space = mix_space(sides(image))
     kept, mixed = dirichlet(u[:2])
     weights = mixed * dirichlet(u[2 : 2 + width])
 
