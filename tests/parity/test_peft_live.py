@@ -16,9 +16,10 @@ from jft.exports import writing
 from jft.tuning.adapters.method import ADAPTERS
 
 torch = pytest.importorskip("torch")
+# It makes torchvision importable, which peft needs.
+make_peft = pytest.importorskip("golden.make_peft")
 peft = pytest.importorskip("peft")
 transformers = pytest.importorskip("transformers")
-make_peft = pytest.importorskip("golden.make_peft")
 
 pytestmark = pytest.mark.parity
 
@@ -147,8 +148,9 @@ def test_pissa_starts_as_pefts_and_is_converted(bases, tmp_path):
 def test_weighted_adapters_are_pefts(how, bases):
   network = make_peft.load(bases["bert"], "bert")
   config = {"r": 2, "lora_alpha": 4, "target_modules": ["query"]}
-  model = peft.get_peft_model(network, peft.LoraConfig(**config), "one")
-  model.add_adapter("two", peft.LoraConfig(**config))
+  with make_peft.quiet():
+    model = peft.get_peft_model(network, peft.LoraConfig(**config), "one")
+    model.add_adapter("two", peft.LoraConfig(**config))
   layer = model.base_model.model.bert.encoder.layer[0].attention.self.query
   net = jft.load_pretrained(str(bases["bert"]))
   method = jft.adapters.LoRA([(".*/query/kernel", jft.adapters.Rank(2, 4.0))])
