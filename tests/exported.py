@@ -69,7 +69,7 @@ def images(net, count=2, seed=0):
   return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def train_bert(folder):
+def train_bert(folder, *more):
   """Trains the tiny BERT on words for two steps; returns its workdir."""
   (folder / "bert").mkdir()
   tiny.write_bert(folder / "bert")
@@ -83,7 +83,7 @@ def train_bert(folder):
     f"data.validation=csv:{folder}/train.csv",
     *("data.train_examples=0", "data.test_fraction=0", "data.max_length=7"),
     *("tune.preset=full", "tune.blocks=0", "train.steps=2"),
-    *("eval.every_steps=2", "train.preflight=warn"),
+    *("eval.every_steps=2", "train.preflight=warn", *more),
   )
   workdir = folder / "workdir"
   argv = ["train", "--config=default", f"--workdir={workdir}", "--json"]

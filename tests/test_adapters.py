@@ -139,9 +139,11 @@ def test_in_bfloat16(folders):
 
 
 def test_pmap_jit_and_accumulation_agree(folders):
+  # Parts of a batch, and the whole, draw their dropout differently.
+  still = {"dropout": 0.0, "attention_dropout": 0.0, "head_dropout": 0.0}
   net = adapted(
     jft.load_pretrained(
-      str(folders["bert"]), num_classes=2, key=jax.random.key(0)
+      str(folders["bert"]), num_classes=2, key=jax.random.key(0), **still
     )
   )
   labels = freeze.label(net.params, freeze.adapter(net.params, apart=True))
@@ -155,9 +157,9 @@ def test_pmap_jit_and_accumulation_agree(folders):
   )
   task = jft.tasks.classification()
   batch = {
-    **{name: jnp.tile(x, (2, 1)) for name, x in BATCH.items()},
-    "label": jnp.array([0, 1, 1, 0]),
-    "mask": jnp.ones(4),
+    **{name: np.tile(x, (2, 1)) for name, x in BATCH.items()},
+    "label": np.array([0, 1, 1, 0]),
+    "mask": np.ones(4, np.float32),
   }
   found = []
   for mapper, parts in (
@@ -175,7 +177,8 @@ def test_pmap_jit_and_accumulation_agree(folders):
   assert np.abs(moved).max() > 0
   for other in found[1:]:
     for name, x in found[0].items():
-      np.testing.assert_allclose(other[name], x, atol=1e-6)
+      largest = np.abs(x).max()
+      np.testing.assert_allclose(other[name], x, atol=1e-4 * largest)
 
 
 def test_what_lora_costs():
