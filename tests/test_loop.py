@@ -278,7 +278,11 @@ BY_PLATEAU = (*GRADUAL, "tune.unfreeze_patience=1", "optim.lr=1e-7")
 THAWS = {BY_STEPS: [4, 8], BY_PLATEAU: [4, 6]}
 
 
-@pytest.fixture(scope="module", params=THAWS, ids=["steps", "plateau"])
+@pytest.fixture(
+  scope="module",
+  params=[BY_PLATEAU, pytest.param(BY_STEPS, marks=pytest.mark.slow)],
+  ids=["plateau", "steps"],
+)
 def thawing(source, tmp_path_factory, request):
   """Head, then the upper block, then all; counts how often a step is traced."""
   with pytest.MonkeyPatch.context() as patch:
