@@ -14,8 +14,8 @@ PARAMS = {
 
 
 def phases(*overrides, steps=100, per_epoch=10.0, chosen=(), params=PARAMS):
-  tune = config.load("default", [f"tune.{text}" for text in overrides]).tune
-  labels, made = make_phases(tune, params, steps, per_epoch, chosen)
+  loaded = config.load("default", [f"tune.{text}" for text in overrides])
+  labels, made = make_phases(loaded, params, steps, per_epoch, chosen)
   first = {name: next(iter(part.values())) for name, part in labels.items()}
   return first, [(p.start_step, sorted(p.labels)) for p in made]
 
