@@ -17,6 +17,7 @@ PAGES = (
   "BUILD.md",
   "CHANGELOG.md",
   "README.md",
+  "docs/augmentation.md",
   "docs/export.md",
   "docs/language_models.md",
   "docs/models.md",
@@ -92,7 +93,13 @@ def test_tests_that_are_named_exist(page):
 
 @pytest.mark.parametrize(
   "page",
-  ["BUILD.md", "README.md", "docs/export.md", "docs/reproducibility.md"],
+  [
+    "BUILD.md",
+    "README.md",
+    "docs/augmentation.md",
+    "docs/export.md",
+    "docs/reproducibility.md",
+  ],
 )
 def test_commands_are_accepted(page, monkeypatch):
   monkeypatch.chdir(ROOT)
@@ -110,7 +117,9 @@ def test_commands_are_accepted(page, monkeypatch):
     assert [o for o in known if o not in help_text] == []
 
 
-@pytest.mark.parametrize("page", ["BUILD.md", "README.md", "docs/models.md"])
+@pytest.mark.parametrize(
+  "page", ["BUILD.md", "README.md", "docs/augmentation.md", "docs/models.md"]
+)
 def test_configs_and_their_keys_exist(page, monkeypatch):
   monkeypatch.chdir(ROOT)
   for words in commands(page):
@@ -155,6 +164,12 @@ def test_the_program_of_own_models_runs(tmp_path):
   assert printed.startswith("4 loaded\n")
   assert "resized" in printed
   assert printed.endswith("(1, 5)\n")
+
+
+@pytest.mark.xdist_group("docs")
+def test_the_program_of_augmentation_runs(tmp_path):
+  (program,) = blocks("docs/augmentation.md", "python")
+  assert run(program, tmp_path).stdout == "(32, 8, 8, 1) (32, 10) 1.0\n"
 
 
 @pytest.mark.xdist_group("docs")
