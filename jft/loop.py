@@ -309,6 +309,7 @@ def _tell_phase(session: Session, step: int, attempt: int) -> None:
     if phase.start_step == step:
       trained = ", ".join(sorted(phase.labels))
       session.writer.event(step, attempt, "phase", trained=trained)
+      session.bar.line(f"from step {step} trained: {trained}")
 
 
 def _is_stale(session: Session, record: Record) -> bool:

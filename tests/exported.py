@@ -95,7 +95,7 @@ def writer(arch):
   return write
 
 
-def train_text(folder, write=tiny.write_bert):
+def train_text(folder, *more, write=tiny.write_bert):
   """Trains a tiny text model for two steps; returns its workdir."""
   (folder / "source").mkdir()
   write(folder / "source")
@@ -109,7 +109,7 @@ def train_text(folder, write=tiny.write_bert):
     f"data.validation=csv:{folder}/train.csv",
     *("data.train_examples=0", "data.test_fraction=0", "data.max_length=7"),
     *("tune.preset=full", "tune.blocks=0", "train.steps=2"),
-    *("eval.every_steps=2", "train.preflight=warn"),
+    *("eval.every_steps=2", "train.preflight=warn", *more),
   )
   workdir = folder / "workdir"
   argv = ["train", "--config=default", f"--workdir={workdir}", "--json"]

@@ -10,7 +10,7 @@ import small
 from jft import optim, tasks, tree
 from jft.state import TrainState
 from jft.step import Hooks, make_eval_step, make_train_step
-from jft.tuning import freeze
+from jft.tuning import freeze, unfreeze
 
 TASK = tasks.classification()
 NET = small.net()
@@ -74,6 +74,33 @@ def test_no_gradient_is_computed_for_frozen_leaves():
   assert full - probe > 1.9 * matmuls - 2 * 16 * 5 * 8  # No input gradient.
   head = 2 * 16 * 16 * 3
   assert probe - cost < 2 * head + 60 * 51 + 40 * 16 * 3
+
+
+def test_each_phase_of_a_gradual_schedule_costs_its_own_gradient():
+  def cost(labels, active):
+    tx = optim.by_label(
+      {label: optax.sgd(0.1) for label in {*tree.flatten(labels).values()}},
+      labels,
+      active=active,
+    )
+    state = TrainState.create(NET, labels, tx)
+    trained = freeze.is_trained(labels, active)
+    return flops(state, make_train_step(NET.apply, TASK, tx, active=trained))
+
+  labels, phases = unfreeze.gradual(
+    freeze.label(PARAMS, freeze.full(PARAMS)), 1, frozenset({"head"})
+  )
+  got = [cost(labels, active) for active in phases]
+  # As much as a run that never trains more, whose state holds no more.
+  alone = [
+    cost(freeze.label(PARAMS, rules), None)
+    for rules in (freeze.linear_probe(PARAMS), freeze.top_blocks(PARAMS, 1))
+  ]
+  assert got[:2] == pytest.approx(alone, rel=0.005)
+  # A phase adds the gradients of its kernels and of what is between them and
+  # the phase before, for 16 rows; the lowest kernel's inputs need none.
+  assert got[1] - got[0] > 2 * 16 * (16 * 16 + 16 * 3)
+  assert got[2] - got[1] > 2 * 16 * (16 * 16 + 2 * 8 * 16 + 5 * 8)
 
 
 def test_an_inactive_phase_moves_nothing_of_its_label():

@@ -1,6 +1,6 @@
 """A network with adapters: add, choose, merge, and take apart again."""
 
-from jft.adapters.adapted import Adapted, add, base, sites, switch
+from jft.adapters.adapted import Adapted, add, bare, base, sites, switch
 from jft.adapters.merged import Merged, merge, unmerge
 from jft.adapters.peft_folder import load_peft
 from jft.adapters.weighted import weighted
@@ -16,6 +16,7 @@ __all__ = [
   "PiSSA",
   "Rank",
   "add",
+  "bare",
   "base",
   "load_peft",
   "merge",

@@ -11,6 +11,8 @@ from jft.tuning.adapters.method import ADAPTERS, Method, wrap
 from jft.tuning.adapters.sites import Site, probe
 from jft.typing import Any, ApplyFn, Iterable, Key, Mapping, Params
 
+_ROWS = f"params/{ADAPTERS}/"
+
 
 @dataclasses.dataclass(frozen=True)
 class Adapted(Net):
@@ -85,6 +87,17 @@ def switch(net: Adapted, *names: str) -> Adapted:
   return dataclasses.replace(net, apply=apply, active=names)
 
 
+def bare(net: Adapted) -> Net:
+  """Returns the network without its adapters."""
+  rows = (r for r in net.report if not (r.name or "").startswith(_ROWS))
+  return Net(
+    net.inner,
+    {**net.variables, "params": base(net.params)},
+    net.spec,
+    Report(tuple(rows)),
+  )
+
+
 def base(params: Params) -> Params:
   """Returns params without adapters."""
   return {name: part for name, part in params.items() if name != ADAPTERS}
@@ -119,7 +132,7 @@ def rows_of(name: str, fresh: Params) -> tuple[Row, ...]:
   """Returns the report's rows of a fresh adapter."""
   return tuple(
     Row(
-      f"params/{ADAPTERS}/{name}/{leaf}",
+      f"{_ROWS}{name}/{leaf}",
       None,
       "reinit",
       tuple(value.shape),

@@ -225,19 +225,12 @@ def build(config: Any, *, choice: Choice | None = None) -> Run:
     eval_at_start=config.eval.at_start,
     unfreeze_patience=config.tune.unfreeze_patience,
     stop=Stop(config.stop.metric, config.stop.mode, config.stop.patience),
-    guard=Guard(threshold=config.guard.threshold)
-    if config.guard.enabled
-    else None,
+    guard=_guard(config.guard),
     lr_cut=config.guard.lr_cut,
     max_retries=config.guard.max_retries,
     facts={
       **facts(config, network, tuning, splits, choice),
-      "resolved": {
-        "seed": config.seed,
-        "total_steps": total,
-        "eval_every_steps": eval_every(config, per_epoch, total),
-        "steps_per_epoch": round(per_epoch, 6),
-      },
+      "resolved": resolved(config, per_epoch, total),
     },
   )
 
@@ -288,12 +281,26 @@ def total_steps(config: Any, train_examples: int) -> int:
   return config.train.steps or max(1, round(config.train.epochs * per_epoch))
 
 
+def resolved(config: Any, per_epoch: float, total: int) -> dict[str, Any]:
+  """Returns what the config's lengths come to, in updates."""
+  return {
+    "seed": config.seed,
+    "total_steps": total,
+    "eval_every_steps": eval_every(config, per_epoch, total),
+    "steps_per_epoch": round(per_epoch, 6),
+  }
+
+
 def eval_every(config: Any, per_epoch: float, total: int) -> int:
   """Returns how many updates lie between two evaluations."""
   every = config.eval.every_steps or round(
     (config.eval.every_epochs or 1.0) * per_epoch
   )
   return max(1, min(every, total))
+
+
+def _guard(c: Any) -> Guard | None:
+  return Guard(threshold=c.threshold) if c.enabled else None
 
 
 def _step(

@@ -146,16 +146,12 @@ def of_run(workdir: str | pathlib.Path, title: str = "") -> Subject:
 
 
 def _in_memory(net: Adapted) -> Beside:
-  plain = dataclasses.replace(
-    adapters.switch(net),
-    variables={**net.variables, "params": adapters.base(net.params)},
-  )
   drawn = {
     row.name
     for row in net.report
     if row.status in ("reinit", "resized") and row.name
   }
-  return Beside(net, {}, lambda: plain, frozenset(drawn))
+  return Beside(net, {}, lambda: adapters.bare(net), frozenset(drawn))
 
 
 def _of_run(

@@ -7,11 +7,16 @@ import jax
 import jax.numpy as jnp
 
 from jft.errors import UserError
-from jft.typing import Array, Bool, Float, Int
+from jft.typing import Any, Array, Bool, Float, Int
 
 ATTENTIONS = ("xla", "cudnn", "flash", "auto")
 _KERNELS = (("gpu", "cudnn"), ("tpu", "flash"))
 _LANES = 128  # The kernel for TPU reads so many keys at least.
+_TILES = (
+  *("block_q", "block_kv", "block_kv_compute"),
+  *("block_q_dkv", "block_kv_dkv", "block_kv_dkv_compute"),
+  *("block_q_dq", "block_kv_dq"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,11 +71,11 @@ def attend(
   >>> attend(x, x, x, Sees(seen, causal=True)).shape
   (1, 4, 2, 8)
   """
-  scale = query.shape[-1] ** -0.5 if scale is None else scale
+  factor = query.shape[-1] ** -0.5 if scale is None else scale
   drops = drop is not None and drop.rate > 0 and not drop.deterministic
   by = _chosen(by, query, sees, cap, drops)
   if by == "flash":
-    return _splash(query, key, value, sees, scale, cap)
+    return _splash(query, key, value, sees, factor, cap)
   if by == "cudnn":
     b, n, m = query.shape[0], query.shape[1], key.shape[1]
     mask = sees.mask
@@ -79,16 +84,16 @@ def attend(
       key,
       value,
       mask=None if mask is None else jnp.broadcast_to(mask, (b, 1, n, m)),
-      scale=scale,
+      scale=factor,
       is_causal=sees.causal,
       implementation="cudnn",
     )
   # JAX's own knows no cap and no dropout, and no more digits than float32.
   if not (cap or drops or _wide(query) != jnp.float32):
     return jax.nn.dot_product_attention(
-      query, key, value, mask=sees.mask, scale=scale, implementation="xla"
+      query, key, value, mask=sees.mask, scale=factor, implementation="xla"
     )
-  return _spelled_out(query, key, value, sees.mask, scale, cap, drop)
+  return _spelled_out(query, key, value, sees.mask, factor, cap, drop)
 
 
 def capped(x: Array, cap: float) -> Array:
@@ -186,9 +191,10 @@ def _splash(
     mask = splash.CausalMask(square) if sees.causal else splash.FullMask(square)
   # The largest tiles that the length is a multiple of.
   tile = next(size for size in (512, 256, _LANES) if (n + more) % size == 0)
-  kernel = splash.make_splash_mha(
+  sizes: Any = dict.fromkeys(_TILES, tile)
+  kernel: Any = splash.make_splash_mha(
     splash.MultiHeadMask([mask] * heads),
-    block_sizes=splash.BlockSizes(*[tile] * 8),
+    block_sizes=splash.BlockSizes(**sizes),
     head_shards=1,
     q_seq_shards=1,
     attn_logits_soft_cap=cap or None,

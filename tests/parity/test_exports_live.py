@@ -201,7 +201,7 @@ TEXTS = (
   ids=["bert", "roberta", "distilbert"],
 )
 def test_a_fine_tuned_run_predicts_the_same_from_raw_text(write, tmp_path):
-  workdir = exported.train_text(tmp_path, write)
+  workdir = exported.train_text(tmp_path, write=write)
   out = tmp_path / "hf"
   assert main(["export", str(workdir), "--to=hf", f"--out={out}"]) == 0
   tokenizer = transformers.AutoTokenizer.from_pretrained(str(out))
