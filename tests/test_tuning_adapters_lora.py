@@ -1,5 +1,7 @@
 """LoRA, DoRA and PiSSA beside every kind of layer."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -38,9 +40,10 @@ ALL = ".*/(kernel|embedding)"
 KERNELS = ".*/kernel"
 
 
+@functools.cache
 def make(groups=1):
   net = Small(groups)
-  params = net.init(jax.random.key(0), IDS)["params"]
+  params = jax.jit(net.init)(jax.random.key(0), IDS)["params"]
 
   def apply(variables, inputs, *, train=False, rngs=None):
     return net.apply(variables, inputs, train, rngs=rngs)
@@ -50,20 +53,35 @@ def make(groups=1):
 
 def run(apply, method, params, own, **options):
   variables = {"params": {**params, ADAPTERS: {"one": own}}}
-  return wrap(apply, {"one": method}, ["one"])(variables, IDS, **options)
+  wrapped = wrap(apply, {"one": method}, ["one"])
+  return jax.jit(lambda v: wrapped(v, IDS, **options))(variables)
+
+
+def plain(apply, params):
+  return jax.jit(apply)({"params": params}, IDS)
+
+
+def fresh_of(method, params, sites, key=1):
+  """The method's tree, and the base beside it."""
+
+  def start(params):
+    own = method.init(params, jax.random.key(key), sites)
+    return own, method.rebase(params, own)
+
+  return jax.jit(start)(params)
 
 
 def drawn(own):
+  rng = np.random.default_rng(7)
   return tree.map_with_names(
-    lambda name, x: x + 0.2 * jax.random.normal(jax.random.key(7), x.shape),
-    own,
+    lambda name, x: x + rng.normal(0, 0.2, x.shape).astype(np.float32), own
   )
 
 
 def test_a_fresh_one_changes_no_bit_and_has_these_shapes():
   apply, params, sites = make()
   method = LoRA([(ALL, Rank(2, 4.0))])
-  own = method.init(params, jax.random.key(1), sites)
+  own, _ = fresh_of(method, params, sites)
   shapes = {name: x.shape for name, x in tree.flatten(own).items()}
   assert shapes == {
     "conv/lora_a": (3, 6, 2),
@@ -79,7 +97,7 @@ def test_a_fresh_one_changes_no_bit_and_has_these_shapes():
   }
   # Kaiming's uniform bound with a = sqrt(5), as peft draws: 1 / sqrt(fan in).
   assert 0.2 < float(jnp.abs(own["conv"]["lora_a"]).max()) <= 18**-0.5
-  base = apply({"params": params}, IDS)
+  base = plain(apply, params)
   assert (run(apply, method, params, own) == base).all()
 
 
@@ -94,12 +112,12 @@ def test_a_fresh_one_changes_no_bit_and_has_these_shapes():
 def test_beside_is_the_same_as_merged(method, rules):
   apply, params, sites = make()
   made = method(rules)
-  fresh = made.init(params, jax.random.key(1), sites)
-  base, own = made.rebase(params, fresh), drawn(fresh)
+  fresh, base = fresh_of(made, params, sites)
+  own = drawn(fresh)
   start = run(apply, made, base, fresh)
-  np.testing.assert_allclose(start, apply({"params": params}, IDS), atol=2e-6)
+  np.testing.assert_allclose(start, plain(apply, params), atol=2e-6)
   merged = made.merge(base, own)
-  want = apply({"params": merged}, IDS)
+  want = plain(apply, merged)
   assert float(jnp.abs(want - start).max()) > 0.1
   np.testing.assert_allclose(run(apply, made, base, own), want, atol=2e-6)
   # By hand: of a matrix the product is that of two, times its factor.
@@ -116,16 +134,16 @@ def test_beside_is_the_same_as_merged(method, rules):
 def test_pissa_takes_the_largest_singular_values():
   _, params, sites = make()
   method = PiSSA([("mlp/kernel", Rank(2, 4.0))])
-  own = method.init(params, jax.random.key(1), sites)
-  left = method.rebase(params, own)["mlp"]["kernel"]
+  own, base = fresh_of(method, params, sites)
+  left = base["mlp"]["kernel"]
   whole = np.linalg.svd(params["mlp"]["kernel"], compute_uv=False)
   rest = np.linalg.svd(left, compute_uv=False)
   np.testing.assert_allclose(rest[:4], whole[2:], atol=1e-6)
   np.testing.assert_allclose(rest[4:], 0, atol=1e-6)
-  plain, difference = pissa.as_lora(method, own, drawn(own))
+  as_lora, difference = pissa.as_lora(method, own, drawn(own))
   np.testing.assert_allclose(
-    plain.merge(params, difference)["mlp"]["kernel"],
-    method.merge(method.rebase(params, own), drawn(own))["mlp"]["kernel"],
+    as_lora.merge(params, difference)["mlp"]["kernel"],
+    method.merge(base, drawn(own))["mlp"]["kernel"],
     atol=1e-6,
   )
 
@@ -139,9 +157,10 @@ def test_the_rank_stabilized_scale():
 def test_dropout_is_of_the_side_path_alone(method):
   apply, params, sites = make()
   made = method([("mlp/kernel", Rank(2, 4.0))], dropout=0.5)
-  own = made.init(params, jax.random.key(1), sites)
-  base = apply({"params": params}, IDS)
+  own, _ = fresh_of(made, params, sites)
+  base = plain(apply, params)
 
+  @jax.jit
   def trained(own, key):
     rngs = {"dropout": jax.random.key(key)}
     return run(apply, made, params, own, train=True, rngs=rngs)
@@ -186,10 +205,11 @@ def test_a_convolution_in_groups_is_refused():
 
 def test_the_combination_by_cat_is_the_weighted_sum():
   _, params, sites = make()
-  one, two = LoRA([(ALL, Rank(2, 4.0))]), LoRA([(ALL, Rank(3, 3.0))], 0.0, True)
+  some = "(mlp|conv)/kernel"
+  one = LoRA([(some, Rank(2, 4.0))])
+  two = LoRA([(some, Rank(3, 3.0))], rank_stabilized=True)
   trees = [
-    drawn(m.init(params, jax.random.key(k), sites))
-    for k, m in enumerate((one, two))
+    drawn(fresh_of(m, params, sites, k)[0]) for k, m in enumerate((one, two))
   ]
   want = [
     m.products(t, tree.flatten(params))
@@ -197,7 +217,7 @@ def test_the_combination_by_cat_is_the_weighted_sum():
   ]
   for how in ("cat", "svd"):
     method, own = combine.combine([one, two], trees, [0.5, -2.0], how)
-    got = method.products(own, names)
+    got = method.products(own, tree.flatten(params))
     for name, product in got.items():
       exact = 0.5 * want[0][name] - 2 * want[1][name]
       if how == "svd":  # the best of rank 3, by NumPy
