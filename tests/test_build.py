@@ -14,7 +14,7 @@ from jft import loop, optimizers, tree
 from jft.build import build, check
 from jft.build.data import make_sources
 from jft.build.inputs import read_inputs
-from jft.build.run import total_steps
+from jft.build.lengths import total_steps
 from jft.build.sources import open_source
 from jft.build.tuning import make_tuning
 from jft.errors import UserError

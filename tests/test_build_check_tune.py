@@ -70,6 +70,13 @@ def recipe(*overrides):
       "optim.phase_lr_scales=(1.0, 0) must be factors above 0, one a phase",
     ),
     (
+      [
+        *("optim.name=schedule_free", "optim.schedule=constant"),
+        "optim.layer_decay=0.5",
+      ],
+      "a share of an update is no share of the rate",
+    ),
+    (
       ["tune.batch_norm=off"],
       "choose one of auto, frozen, update, recalibrate.",
     ),

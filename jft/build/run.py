@@ -15,6 +15,7 @@ from jft.build.batch_norm import make_recalibrate
 from jft.build.check import check
 from jft.build.data import Splits, make_sources, make_splits
 from jft.build.facts import facts
+from jft.build.lengths import eval_every, resolved, total_steps
 from jft.build.model import load_net
 from jft.build.optimizers import make_average
 from jft.build.surgical import Choice, choose
@@ -273,30 +274,6 @@ def make_state(
     averaged=make_average(config, total) is not None,
   )
   return tuning, state
-
-
-def total_steps(config: Any, train_examples: int) -> int:
-  """Returns how many updates a run makes."""
-  per_epoch = train_examples / config.train.batch_size
-  return config.train.steps or max(1, round(config.train.epochs * per_epoch))
-
-
-def resolved(config: Any, per_epoch: float, total: int) -> dict[str, Any]:
-  """Returns what the config's lengths come to, in updates."""
-  return {
-    "seed": config.seed,
-    "total_steps": total,
-    "eval_every_steps": eval_every(config, per_epoch, total),
-    "steps_per_epoch": round(per_epoch, 6),
-  }
-
-
-def eval_every(config: Any, per_epoch: float, total: int) -> int:
-  """Returns how many updates lie between two evaluations."""
-  every = config.eval.every_steps or round(
-    (config.eval.every_epochs or 1.0) * per_epoch
-  )
-  return max(1, min(every, total))
 
 
 def _guard(c: Any) -> Guard | None:

@@ -7,8 +7,8 @@ from jft import tasks, tree
 from jft.build import told
 from jft.build.batch_norm import check_batch_norm
 from jft.build.data import Splits, make_sources, make_splits
+from jft.build.lengths import total_steps
 from jft.build.model import load_net
-from jft.build.run import total_steps
 from jft.build.surgical import Choice, choose
 from jft.build.task import fitted, make_task
 from jft.build.tuning import Tuning, make_tuning
