@@ -49,7 +49,8 @@ def test_recipes_are_sound(monkeypatch):
   [
     (
       ["optim.name=adamv"],
-      "optim.name='adamv': choose one of adamw, adam, sgd, lamb."
+      "optim.name='adamv': choose one of adamw, adam, sgd, lamb, lars, lion,"
+      " adafactor, muon, schedule_free, prodigy."
       " Did you mean 'adam' or 'adamw'?",
     ),
     (["model.dtype=float16"], "model.dtype='float16': choose one of float32"),
@@ -113,7 +114,7 @@ def test_recipes_are_sound(monkeypatch):
     ),
     (
       ["optim.name=sgd", "optim.weight_decay=0.1"],
-      "optim.weight_decay=0.1 is decoupled, which optim.name='sgd' does not",
+      "optim.name='sgd': weight_decay=0.1 is decoupled, which 'sgd' does not",
     ),
     (["optim.step_boundaries=0.5,2"], "must be shares of the run, between 0"),
     (["optim.step_boundaries=a,b"], "optim.step_boundaries=('a', 'b') must be"),

@@ -20,9 +20,8 @@ from jft.build.model import load_net
 from jft.build.optimizers import make_average
 from jft.build.surgical import Choice, choose
 from jft.build.task import make_task
-from jft.build.told import told
+from jft.build.told import answers, told
 from jft.build.tuning import Tuning, make_tuning
-from jft.data import Windows
 from jft.guard import Guard
 from jft.net import Net
 from jft.parallel import Mapped
@@ -119,32 +118,10 @@ class Run:
       f"model  {spec.source or 'random weights'}"
       f" ({spec.preset or spec.family}, {model['params']:,} parameters;"
       f" tensors: {counts})",
-      f"data   {sizes}; {self._answers()}",
+      f"data   {sizes}; {answers(self.task, self.splits, self.facts)}",
       freeze.format_table(rows),
       *told(self.tuning, self.facts),
     ]
-
-  def _answers(self) -> str:
-    names = self.label_names
-    if self.task.name == "causal_lm":
-      return self._documents()
-    if self.task.name != "token_classification":
-      return f"{len(names)} classes" if names else f"{self.task.name}, numbers"
-    cut = sum(
-      source.cut
-      for source in self.splits.sources.values()
-      if isinstance(source, Windows)
-    )
-    told = f"; {cut:,} long sentences are read in parts" if cut else ""
-    return f"{len(names)} tags{told}"
-
-  def _documents(self) -> str:
-    part = self.facts["data"]["train"]
-    cut = f"; {part['cut']:,} of them cut" if part["cut"] else ""
-    return (
-      f"documents, {part['tokens']:,} tokens in {part['rows']:,} rows,"
-      f" {part['tokens_to_learn']:,} of them to learn{cut}"
-    )
 
   def step_at(self, step: int) -> Mapped:
     """The compiled step for the update after `step` completed ones."""
