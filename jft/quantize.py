@@ -75,7 +75,7 @@ def dequantize(net: Net, *, at: Mapping[str, Site] | None = None) -> Net:
   names = {
     name.removesuffix("_scale")
     for name in tree.flatten(net.params)
-    if name.endswith(f"/{quantized.SCALE}")
+    if quantized.is_scale(name)
   }
   if not names:
     raise UserError("dequantize: the network is not quantised.")

@@ -1,9 +1,9 @@
 import jax
 import numpy as np
 import pytest
+import tuned
 from golden import side
 
-import tuned
 from jft import adapters, tree
 from jft.errors import UserError
 from jft.tuning.adapters.bottleneck import houlsby, parallel
@@ -51,7 +51,7 @@ def test_draws_are_cut_off_at_two_deviations():
 def test_what_it_cannot_be():
   with pytest.raises(UserError, match="is for transformers"):
     adapters.add(tuned.resnet(), houlsby(4), key=KEY)
-  with pytest.raises(UserError, match="width 9 .* must be 1 to 8"):
+  with pytest.raises(UserError, match=r"width 9 .* must be 1 to 8"):
     adapters.add(tuned.bert(), houlsby(9), key=KEY)
   with pytest.raises(UserError, match="load it with scan=False"):
     adapters.add(tuned.llama(scan=True), parallel(4), key=KEY)

@@ -1,9 +1,9 @@
 import jax
 import numpy as np
 import pytest
+import tuned
 from golden import side
 
-import tuned
 from jft import adapters, tree
 from jft.errors import UserError
 from jft.tuning.adapters.ia3 import IA3

@@ -2,9 +2,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tuned
 from golden import decoder_cases, side, side_cases
 
-import tuned
 from jft import adapters, generation, tree
 from jft.errors import UserError
 from jft.tuning.adapters.prefix import Prefix

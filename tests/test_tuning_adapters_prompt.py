@@ -1,10 +1,10 @@
 import jax
 import numpy as np
 import pytest
+import tuned
 from golden import side, side_cases
 from test_tuning_adapters_prefix import continued
 
-import tuned
 from jft import adapters, generation
 from jft.errors import UserError
 from jft.tuning.adapters.prompt import Prompt

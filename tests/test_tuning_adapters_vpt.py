@@ -1,9 +1,9 @@
 import jax
 import numpy as np
 import pytest
+import tuned
 from golden import side, side_cases
 
-import tuned
 from jft import adapters, tree
 from jft.errors import UserError
 from jft.tuning.adapters.vpt import VPT

@@ -94,7 +94,7 @@ def quantize_params(
       made[name] = leaf
       continue
     for part, array in jax.jit(quantize, static_argnums=1)(leaf, kind).items():
-      made[f"{name.rpartition('/')[0]}/{part}"] = array
+      made[name.removesuffix("kernel") + part] = array
   return tree.unflatten(made)
 
 
@@ -114,9 +114,31 @@ def dequantize_params(
   return tree.unflatten(flat)
 
 
+def count(params: Params) -> int:
+  """Returns how many parameters there are, codes counted as what they encode.
+
+  A scale is none, and filling up a last block counts as parameters.
+  """
+  flat = tree.flatten(params)
+  total = 0
+  for name, leaf in flat.items():
+    packed = f"{name}_scale" in flat and leaf.dtype == jnp.uint8
+    total += 0 if is_scale(name) else int(leaf.size) * (2 if packed else 1)
+  return total
+
+
 def is_quantized(params: Params) -> bool:
   """Returns whether any kernel is."""
-  return any(name.endswith(f"/{SCALE}") for name in tree.flatten(params))
+  return any(is_scale(name) for name in tree.flatten(params))
+
+
+def is_scale(name: str) -> bool:
+  """Returns whether a leaf is what codes are multiplied with.
+
+  >>> is_scale("fc/kernel_scale")
+  True
+  """
+  return name.rpartition("/")[2] == SCALE
 
 
 def wrap(apply: ApplyFn) -> ApplyFn:

@@ -2,9 +2,9 @@
 
   cd tests && python -m golden.make_side
 
-needs torch, transformers and peft (2.13.0, 5.24.0 and 0.21.2 when last run). IA3,
-prefix and prompt tuning are peft's own; of the bottlenecks and of VPT, which it
-has not, it is the papers' formula on transformers' modules, put in by hooks.
+needs torch, transformers and peft (2.13.0, 5.24.0 and 0.21.2 when last run).
+IA3, prefix and prompt tuning are peft's own; of the bottlenecks and of VPT,
+which it has not, it is the papers' formula on transformers' modules, by hooks.
 """
 
 import contextlib

@@ -113,7 +113,5 @@ def _with(
   return jnp.concatenate([x[:, :1], rows, x[:, 1:]], axis=1)
 
 
-def _without(
-  x: Float[Array, "b m d"], tokens: int
-) -> Float[Array, "b n d"]:
+def _without(x: Float[Array, "b m d"], tokens: int) -> Float[Array, "b n d"]:
   return jnp.concatenate([x[:, :1], x[:, 1 + tokens :]], axis=1)
