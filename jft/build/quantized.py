@@ -22,14 +22,14 @@ def check_quantized(config: Any) -> None:
   preset = config.tune.preset
   if preset == "surgical":
     raise UserError(
-      f"model.quantize={kind!r}: tune.preset='surgical' chooses by the gradients"
-      " of the weights themselves; choose another preset."
+      f"model.quantize={kind!r}: tune.preset='surgical' chooses by gradients of"
+      " the weights themselves; choose another preset."
     )
   if preset in ("full", "lp_ft") and not config.adapter.name:
     raise UserError(
-      f"model.quantize={kind!r} is of frozen weights, and tune.preset={preset!r}"
-      " trains all of them: give adapter.name='lora' (QLoRA), or another"
-      " tune.preset."
+      f"model.quantize={kind!r} is of frozen weights, and"
+      f" tune.preset={preset!r} trains all of them: give adapter.name='lora'"
+      " (QLoRA), or another tune.preset."
     )
 
 
