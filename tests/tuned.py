@@ -1,5 +1,7 @@
 """Tiny networks of three families, for the tests of what is put beside them."""
 
+import functools
+
 import jax
 import numpy as np
 
@@ -13,6 +15,7 @@ TEXT = {
 SIZE = {"width": 8, "depth": 2, "heads": 2, "mlp_width": 12}
 
 
+@functools.cache
 def bert(classes=3, **options):
   fields = {**SIZE, "vocab_size": 20, "max_tokens": 16, **options}
   return net.init(
@@ -20,6 +23,7 @@ def bert(classes=3, **options):
   )
 
 
+@functools.cache
 def llama(**options):
   fields = {
     **SIZE,
@@ -34,6 +38,7 @@ def llama(**options):
   )
 
 
+@functools.cache
 def vit(**options):
   fields = {**SIZE, "image_size": 8, "patch_size": 4, **options}
   return net.init(
@@ -45,6 +50,7 @@ def image():
   return np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
 
 
+@functools.cache
 def resnet():
   return jft.load_pretrained("jft:resnet14_mnist")
 
