@@ -124,7 +124,7 @@ def test_a_quantised_run_counts_its_parameters(tmp_path):
     (["adapter.name=ia3", "adapter.dropout=0.5"], "adapter.dropout=0.5 means"),
     (["adapter.name=prompt", "adapter.start=x"], "choose words or random"),
     (["adapter.name=prefix", "adapter.tokens=-1"], "must be above 0"),
-    (["adapter.name=prefxi"], "did you mean 'prefix'"),
+    (["adapter.name=prefxi"], "Did you mean 'prefix'"),
   ],
 )
 def test_contradictions(settings, message):
