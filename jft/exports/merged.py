@@ -21,8 +21,8 @@ def merged(subject: Subject) -> Subject:
   if quantized.is_quantized(subject.variables["params"]):
     raise UserError(
       f"{subject.title}: its kernels are quantised, and no other library reads"
-      " these codes. Make them float by jft.quantize.dequantize(net), merge, and"
-      " export what comes out; or export the adapter alone, --to=peft."
+      " these codes. Make them float by jft.quantize.dequantize(net), merge,"
+      " and export what comes out; or export the adapter alone, --to=peft."
     )
   if subject.beside is None:
     return subject
