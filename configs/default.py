@@ -31,6 +31,9 @@ def get_config() -> ConfigDict:
         # Text: how tokens become one vector, "cls_pooler", "cls" or "mean"
         # (empty: the family's own way).
         "pooling": "",
+        # Keep the kernels of frozen dense layers in 8 or 4 bits: "int8" or
+        # "nf4" (empty: as they are); "nf4" beside a "lora" is QLoRA.
+        "quantize": "",
         # Recompute blocks in the backward pass to save memory.
         "remat": False,
         # Hidden layers of the new head (empty: the family's own head, one
@@ -204,7 +207,10 @@ def get_config() -> ConfigDict:
       "adapter": {
         # Trained beside the model, which is frozen but for its head: "lora";
         # "rslora", rank-stabilised; "dora", with the kernels' lengths; "pissa",
-        # from the kernels' principal parts (empty: none).
+        # from the kernels' principal parts; "ia3", vectors that scale;
+        # "houlsby" and "parallel", narrow MLPs behind and beside the branches;
+        # "prefix", keys and values, and "prompt", words, before a text; "vpt",
+        # tokens between those of an image (empty: none).
         "name": "",
         "rank": 8,  # Of each product; more is more capacity.
         "alpha": 16.0,  # Its factor is alpha / rank (rslora: / sqrt(rank)).
@@ -217,6 +223,14 @@ def get_config() -> ConfigDict:
         "rules": (),
         # The second halves' share of `optim.lr` (LoRA+ takes about 16).
         "lora_plus_ratio": 1.0,
+        "width": 64,  # "houlsby" and "parallel": of the narrow MLP.
+        "scale": 4.0,  # "parallel": factor on what it adds.
+        "tokens": 20,  # "prefix", "prompt" and "vpt": how many are learned.
+        # "prefix": width of the MLP that makes them (0: none).
+        "projection": 0,
+        # "prompt": begin as "words" of the vocabulary, or "random".
+        "start": "words",
+        "deep": True,  # "vpt": every block has its own, or the first alone.
       },
       "optim": {
         # "adamw", "adam", "sgd", "lamb", "lars", "lion", "adafactor", "muon",

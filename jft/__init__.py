@@ -43,6 +43,7 @@ _MODULES = {
       "metrics",
       "optim",
       "parallel",
+      "quantize",
       "rules",
       "schedules",
       "surgery",

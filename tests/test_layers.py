@@ -66,6 +66,7 @@ FLOORS = {
   "jft.options": 3,
   "jft.spec": 3,
   "jft.parallel": 3,
+  "jft.quantize": 3,
   "jft.progress": 3,
   "jft.shapes": 3,
   "jft.state": 3,

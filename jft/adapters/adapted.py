@@ -7,6 +7,7 @@ from jft.errors import UserError, did_you_mean
 from jft.net import Net
 from jft.own import Own
 from jft.pretrained.report import Report, Row
+from jft.tuning import quantized
 from jft.tuning.adapters.method import ADAPTERS, Method, wrap
 from jft.tuning.adapters.sites import Site, probe
 from jft.typing import Any, ApplyFn, Iterable, Key, Mapping, Params
@@ -70,6 +71,11 @@ def add(
   Raises:
     UserError: if the method does not fit the network, or the name is taken.
   """
+  if quantized.is_quantized(net.params):
+    raise UserError(
+      f"adapter {name!r}: the network is quantised; add it before, it starts"
+      " from the kernels as loaded."
+    )
   check_free(net.methods if isinstance(net, Adapted) else {}, name)
   fresh = method.init(base(net.params), key, at or sites(net))
   params = method.rebase(base(net.params), fresh)

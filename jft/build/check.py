@@ -11,6 +11,7 @@ from jft.build.check_augment import check_augment
 from jft.build.check_optim import check_optim
 from jft.build.check_task import check_task
 from jft.build.check_tune import check_tune
+from jft.build.quantized import check_quantized
 from jft.config import flatten
 from jft.errors import UserError, did_you_mean
 from jft.models.attention import ATTENTIONS
@@ -122,6 +123,7 @@ def check(config: Any) -> None:
   check_task(config)
   check_adapter(config)
   check_augment(config)
+  check_quantized(config)
   _check_stop(config)
   _one_of(config.train, "train", "epochs", "steps", needed=True)
   _one_of(config.eval, "eval", "every_epochs", "every_steps", needed=False)

@@ -7,6 +7,7 @@ from jft.errors import UserError
 from jft.tuning import freeze, unfreeze
 from jft.tuning.adapters.method import ADAPTERS
 from jft.tuning.freeze import ADAPTER, ADAPTER_B, FREEZE, HEAD
+from jft.tuning.quantized import is_scale
 from jft.tuning.unfreeze import Phase
 from jft.typing import Any, Params, Rules, Sequence
 
@@ -36,6 +37,7 @@ def make_phases(
   tune = config.tune
   labels = freeze.label(params, rules_of(config, params, chosen))
   _check_adapter(labels)
+  _check_quantized(labels)
   if tune.unfreeze:
     return _gradual(tune, labels, total_steps, steps_per_epoch)
   trained = frozenset(tree.flatten(labels).values()) - {FREEZE}
@@ -61,6 +63,15 @@ def rules_of(config: Any, params: Params, chosen: Sequence[str] = ()) -> Rules:
     "bias_only": freeze.bias_only,
   }
   return presets[tune.preset](params) if tune.preset else tune.rules
+
+
+def _check_quantized(labels: Params) -> None:
+  for name, label in tree.flatten(labels).items():
+    if is_scale(name) and label != FREEZE:
+      raise UserError(
+        f"tune.rules train {name!r}, the scale of a quantised kernel; freeze"
+        f' it: ("{name}", "freeze").'
+      )
 
 
 def _check_adapter(labels: Params) -> None:

@@ -44,7 +44,9 @@ class View(NamedTuple):
   mask: Bool[Array, "b m"] | None
 
 
-def view(inputs: Mapping[str, Any], config: DecoderConfig) -> View:
+def view(
+  inputs: Mapping[str, Any], config: DecoderConfig, first_position: int = 0
+) -> View:
   """Returns who sees whom.
 
   A token sees itself and the tokens before it that are no padding: those of
@@ -54,6 +56,7 @@ def view(inputs: Mapping[str, Any], config: DecoderConfig) -> View:
   Args:
     inputs: of the decoder.
     config: of it.
+    first_position: what all positions are moved on by.
 
   Raises:
     UserError: if an input is missing, of another shape, or too long.
@@ -76,6 +79,7 @@ def view(inputs: Mapping[str, Any], config: DecoderConfig) -> View:
   positions = inputs.get("positions")
   if positions is None:
     positions = jnp.maximum(seen.sum(-1) - attend, 0)
+  positions = positions + first_position
   sights = {}
   for kind in sorted(set(config.kinds)):
     near = seen

@@ -70,7 +70,8 @@ class Decoder(nn.Module):
     layers = Layers(
       self.config, self.dtype, self.param_dtype, train, self.attention
     )
-    seen, cache = causal.view(inputs, self.config), inputs.get("cache")
+    seen = causal.view(inputs, self.config, self.first_position())
+    cache = inputs.get("cache")
     x, to_words = Embeddings(layers, name="embeddings")(
       inputs["input_ids"], seen.positions
     )
@@ -92,6 +93,10 @@ class Decoder(nn.Module):
       index = cache["index"] + x.shape[1]
       outputs["cache"] = {"index": index, "mask": seen.mask, **blocks}
     return outputs
+
+  def first_position(self) -> int:
+    """Returns the position of a text's first token."""
+    return 0
 
   def _loop(
     self, layers: Layers, x: Array, sights: Mapping[str, Sight], cache: Any

@@ -155,19 +155,33 @@ class Attention(nn.Module):
     if cache is not None and sight.index is not None:
       cache = written(cache, sight.index, key, value)
       key, value = (cache[name].astype(x.dtype) for name in ("key", "value"))
-    y = attend(
+    sees = Sees(sight.mask, sight.segments, causal=True, window=self.window)
+    # One query at a time gains nothing from a kernel.
+    by = layers.attention if cache is None else "xla"
+    y = self.mix(query, key, value, sees, by)
+    out = layers.dense(d, "out", bias=style.out_bias, last=True)
+    return out(y.reshape(b * n, -1)).reshape(b, n, d), cache
+
+  def mix(
+    self,
+    query: Float[Array, "b n h d"],
+    key: Float[Array, "b m kv d"],
+    value: Float[Array, "b m kv d"],
+    sees: Sees,
+    by: str,
+  ) -> Float[Array, "b n h d"]:
+    """Returns the values that each query's scores weigh."""
+    config, style = self.layers.config, self.layers.style
+    return attend(
       query,
       key,
       value,
-      Sees(sight.mask, sight.segments, causal=True, window=self.window),
+      sees,
       scale=style.query_scale,
       cap=style.attention_cap,
-      drop=layers.dropout(config.attention_dropout),
-      # One query at a time gains nothing from a kernel.
-      by=layers.attention if cache is None else "xla",
+      drop=self.layers.dropout(config.attention_dropout),
+      by=by,
     )
-    out = layers.dense(d, "out", bias=style.out_bias, last=True)
-    return out(y.reshape(b * n, -1)).reshape(b, n, d), cache
 
 
 class Mlp(nn.Module):

@@ -207,15 +207,21 @@ class Attention(nn.Module):
       layers.dense(d, name)(rows).reshape(b, n, config.heads, -1)
       for name in ("query", "key", "value")
     )
-    y = attention.attend(
-      query,
-      key,
-      value,
-      Sees(attend[:, None, None, :], attend.astype(jnp.int32)),
-      drop=layers.dropout(config.attention_dropout),
-      by=layers.attention,
-    )
+    sees = Sees(attend[:, None, None, :], attend.astype(jnp.int32))
+    y = self.mix(query, key, value, sees, layers.attention)
     return layers.dense(d, "out")(y.reshape(b * n, d)).reshape(b, n, d)
+
+  def mix(
+    self,
+    query: Float[Array, "b n h d"],
+    key: Float[Array, "b m h d"],
+    value: Float[Array, "b m h d"],
+    sees: Sees,
+    by: str,
+  ) -> Float[Array, "b n h d"]:
+    """Returns the values that each query's scores weigh."""
+    drop = self.layers.dropout(self.layers.config.attention_dropout)
+    return attention.attend(query, key, value, sees, drop=drop, by=by)
 
 
 class Mlp(nn.Module):
