@@ -11,6 +11,7 @@ A quantised kernel keeps its name; beside it stands its `kernel_scale`.
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
 
 from jft import tree
 from jft.errors import UserError
@@ -169,7 +170,7 @@ def _dense(next_fun: Any, args: Any, kwargs: Any, context: Any) -> Any:
 
   def product(x: Array, codes: Array, scale: Array) -> Array:
     kernel = dequantize(codes, scale, shape)
-    x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=module.dtype)
+    x, kernel = promote_dtype(x, kernel, dtype=module.dtype)
     return jnp.matmul(x, kernel, precision=module.precision)
 
   y = jax.checkpoint(product)(args[0], own["kernel"], own[SCALE])
