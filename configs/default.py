@@ -66,6 +66,8 @@ def get_config() -> ConfigDict:
         "validation_fraction": 0.1,
         # The share that is cut off where "test" is empty.
         "test_fraction": 0.0,
+        # Names the cut (-1: `seed` does); runs to be averaged share it.
+        "split_seed": -1,
         # Use so many training examples, as evenly over the classes as can be
         # (0: all).
         "train_examples": 0,
