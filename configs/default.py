@@ -69,6 +69,8 @@ def get_config() -> ConfigDict:
         "validation_fraction": 0.1,
         # The share that is cut off where "test" is empty.
         "test_fraction": 0.0,
+        # Names the cut (-1: `seed` does); runs to be averaged share it.
+        "split_seed": -1,
         # Use so many training examples, as evenly over the classes as can be
         # (0: all).
         "train_examples": 0,
@@ -262,11 +264,11 @@ def get_config() -> ConfigDict:
         # Which leaves decay: ordered ((regex, True or False), ...) (empty: all
         # but biases and normalisation scales).
         "decay_rules": (),
-        # Of "sgd" (with Nesterov's correction), "lars" and "muon".
-        "momentum": 0.9,
-        "b1": 0.9,  # Adam's decay of the first moment.
-        "b2": 0.999,  # Adam's decay of the second moment.
-        "eps": 1e-8,  # Adam's addition to the denominator.
+        # The optimizer's numbers (-1: as published):
+        "momentum": -1.0,  # of "sgd" (Nesterov's), "lars" and "muon",
+        "b1": -1.0,  # Adam's (and Lion's) decay of the first moment,
+        "b2": -1.0,  # and of the second,
+        "eps": -1.0,  # and the addition to the denominator.
         # Of the (first) moments: "bfloat16" halves them (empty: as the leaves).
         "moments_dtype": "",
         # Largest global norm of the trained leaves' gradient (0: no clipping).

@@ -93,6 +93,29 @@ def curves(
   return figure
 
 
+def line(
+  rows: Sequence[Mapping[str, float]],
+  along: str,
+  metric: str,
+  colors: Colors = LIGHT,
+) -> Figure:
+  """Returns a metric over something else than steps, its points marked.
+
+  Args:
+    rows: {along: where, metric: value}.
+    along: what changes from row to row.
+    metric: what is drawn.
+    colors: `LIGHT` or `DARK`.
+  """
+  drawn = pictures.figure(3.6, colors)
+  axes = drawn.subplots()
+  _style(axes, metric, colors)
+  xs, ys = (np.asarray([r[k] for r in rows], float) for k in (along, metric))
+  axes.plot(xs, ys, color=colors.val, linewidth=1.6, marker=".", markersize=7)
+  axes.set_xlabel(along, color=colors.muted, fontsize=9)
+  return drawn
+
+
 def _panels(
   rows: Sequence[Mapping[str, Any]], colors: Colors
 ) -> dict[str, list[tuple[str, str, np.ndarray, np.ndarray]]]:

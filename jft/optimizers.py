@@ -14,6 +14,7 @@ from optax import contrib
 from jft import tree
 from jft.errors import UserError, did_you_mean
 from jft.optim import decay_mask
+from jft.tuning import prodigy, schedule_free
 from jft.typing import Any, Callable, Mapping, Params
 
 
@@ -23,7 +24,8 @@ class Settings:
 
   Attributes:
     weight_decay: decoupled; decays: params -> which leaves.
-    momentum: of SGD and LARS; b1, b2, eps: of Adam's kin.
+    numbers: what is not to be the optimizer's own of "momentum", "b1", "b2" and
+      "eps", such as {"b1": 0.8}.
     moments_dtype: of the (first) moments, None for the parameters' own.
   """
 
@@ -31,16 +33,10 @@ class Settings:
   decays: Callable[[Params], Params] = dataclasses.field(
     default_factory=decay_mask
   )
-  momentum: float = 0.9
-  b1: float = 0.9
-  b2: float = 0.999
-  eps: float = 1e-8
+  numbers: Mapping[str, float] = dataclasses.field(
+    default_factory=lambda: types.MappingProxyType({})
+  )
   moments_dtype: Any = None
-
-  @property
-  def adam(self) -> dict[str, Any]:
-    """Adam's numbers."""
-    return {"b1": self.b1, "b2": self.b2, "eps": self.eps}
 
   @property
   def decay(self) -> dict[str, Any]:
@@ -53,13 +49,17 @@ class Optimizer:
   """An optimizer and what it has.
 
   Attributes:
-    make: (learning rate, settings) -> optax transform.
+    make: (learning rate, settings, its numbers) -> optax transform.
+    numbers: those it has, as published.
     decays: whether it has decoupled weight decay.
     light: whether its first moments can be kept in another type.
     schedule_free: whether it averages, and wants a constant rate.
   """
 
-  make: Callable[[optax.Schedule, Settings], optax.GradientTransformation]
+  make: Callable[
+    [optax.Schedule, Settings, dict[str, Any]], optax.GradientTransformation
+  ]
+  numbers: Mapping[str, float]
   decays: bool = True
   light: bool = False
   schedule_free: bool = False
@@ -101,7 +101,12 @@ def make(
       f"{name!r} cannot keep its moments as {settings.moments_dtype};"
       f" {', '.join(_where('light'))} can."
     )
-  return optimizer.make(rate, settings)
+  for key in settings.numbers:
+    if key not in optimizer.numbers:
+      has = ", ".join(optimizer.numbers) or "nothing of the kind"
+      raise UserError(f"{key}: {name!r} does not read it; it has {has}.")
+  numbers = {**optimizer.numbers, **settings.numbers}
+  return optimizer.make(rate, settings, numbers)
 
 
 def is_matrix(name: str, leaf: Any) -> bool:
@@ -109,7 +114,9 @@ def is_matrix(name: str, leaf: Any) -> bool:
   return leaf.ndim == 2 and name.endswith("kernel") and "head" not in name
 
 
-def _muon(rate: optax.Schedule, s: Settings) -> optax.GradientTransformation:
+def _muon(
+  rate: optax.Schedule, s: Settings, numbers: dict[str, Any]
+) -> optax.GradientTransformation:
   """Muon on the kernels of hidden layers, AdamW on all other leaves.
 
   Source: Jordan et al., 2024 (kellerjordan.github.io/posts/muon).
@@ -126,96 +133,90 @@ def _muon(rate: optax.Schedule, s: Settings) -> optax.GradientTransformation:
   chosen: Any = matrices
   return contrib.muon(
     rate,
-    beta=s.momentum,
-    eps=s.eps,
+    beta=numbers["momentum"],
+    eps=numbers["eps"],
     weight_decay=s.weight_decay,
     weight_decay_mask=s.decays,
-    adam_b1=s.b1,
-    adam_b2=s.b2,
+    adam_b1=numbers["b1"],
+    adam_b2=numbers["b2"],
     adam_weight_decay=s.weight_decay,
     mu_dtype=s.moments_dtype,
     muon_weight_dimension_numbers=chosen,
   )
 
 
-def _schedule_free(
-  rate: optax.Schedule, s: Settings
-) -> optax.GradientTransformation:
-  """AdamW whose momentum is an average; evaluate `average.schedule_free`'s.
-
-  Source: Defazio et al., 2024 (arXiv:2405.15682).
-  """
-  base = optax.chain(
-    optax.scale_by_rms(
-      s.b2, eps=s.eps, eps_in_sqrt=False, bias_correction=True
-    ),
-    optax.add_decayed_weights(s.weight_decay, s.decays),
-    optax.scale_by_learning_rate(rate),
-  )
-  return contrib.schedule_free(base, rate, b1=s.b1)
-
-
 def _adafactor(
-  rate: optax.Schedule, s: Settings
+  rate: optax.Schedule, s: Settings, numbers: dict[str, Any]
 ) -> optax.GradientTransformation:
   """Factored second moments, and by this rate alone: not by the weights' size.
 
+  optax's own adds the decay behind the rate: each update would decay by all of
+  `weight_decay`, also where the schedule ends at 0.
+
   Source: Shazeer and Stern, 2018 (arXiv:1804.04235).
   """
-  return optax.adafactor(
-    rate,
-    multiply_by_parameter_scale=False,
-    weight_decay_rate=s.weight_decay or None,
-    weight_decay_mask=s.decays,
+  return optax.chain(
+    optax.scale_by_factored_rms(),
+    optax.clip_by_block_rms(1.0),
+    optax.add_decayed_weights(s.weight_decay, s.decays),
+    optax.scale_by_learning_rate(rate),
   )
 
+
+_ADAM = types.MappingProxyType({"b1": 0.9, "b2": 0.999, "eps": 1e-8})
 
 NAMES: Mapping[str, Optimizer] = types.MappingProxyType(
   {
     "adamw": Optimizer(
-      lambda rate, s: optax.adamw(
-        rate, **s.adam, **s.decay, mu_dtype=s.moments_dtype
+      lambda rate, s, n: optax.adamw(
+        rate, **n, **s.decay, mu_dtype=s.moments_dtype
       ),
+      _ADAM,
       light=True,
     ),
     "adam": Optimizer(
-      lambda rate, s: optax.adam(rate, **s.adam, mu_dtype=s.moments_dtype),
+      lambda rate, s, n: optax.adam(rate, **n, mu_dtype=s.moments_dtype),
+      _ADAM,
       decays=False,
       light=True,
     ),
     "sgd": Optimizer(
-      lambda rate, s: optax.sgd(
+      lambda rate, s, n: optax.sgd(
         rate,
-        s.momentum or None,
+        n["momentum"] or None,
         nesterov=True,
         accumulator_dtype=s.moments_dtype,
       ),
+      {"momentum": 0.9},
       decays=False,
       light=True,
     ),
-    "lamb": Optimizer(lambda rate, s: optax.lamb(rate, **s.adam, **s.decay)),
+    "lamb": Optimizer(
+      lambda rate, s, n: optax.lamb(rate, **n, **s.decay),
+      {**_ADAM, "eps": 1e-6},
+    ),
     "lars": Optimizer(
-      lambda rate, s: optax.lars(
-        rate,
-        s.weight_decay,
-        s.decays,
-        trust_ratio_mask=s.decays,
-        momentum=s.momentum,
-      )
+      lambda rate, s, n: optax.lars(
+        rate, s.weight_decay, s.decays, trust_ratio_mask=s.decays, **n
+      ),
+      {"momentum": 0.9},
     ),
     "lion": Optimizer(
-      lambda rate, s: optax.lion(
-        rate, s.b1, s.b2, mu_dtype=s.moments_dtype, **s.decay
+      lambda rate, s, n: optax.lion(
+        rate, **n, **s.decay, mu_dtype=s.moments_dtype
       ),
+      {"b1": 0.9, "b2": 0.99},
       light=True,
     ),
-    "adafactor": Optimizer(_adafactor),
-    "muon": Optimizer(_muon, light=True),
-    "schedule_free": Optimizer(_schedule_free, schedule_free=True),
+    "adafactor": Optimizer(_adafactor, {}),
+    "muon": Optimizer(_muon, {"momentum": 0.95, **_ADAM}, light=True),
+    "schedule_free": Optimizer(
+      lambda rate, s, n: schedule_free.adamw(rate, **n, **s.decay),
+      _ADAM,
+      schedule_free=True,
+    ),
     "prodigy": Optimizer(
-      lambda rate, s: contrib.prodigy(
-        rate, (s.b1, s.b2), eps=s.eps, weight_decay=s.weight_decay
-      )
+      lambda rate, s, n: prodigy.prodigy(rate, **n, **s.decay), _ADAM
     ),
   }
 )
@@ -223,8 +224,7 @@ NAMES: Mapping[str, Optimizer] = types.MappingProxyType(
 
 Sources: AdamW Loshchilov and Hutter, 2019 (arXiv:1711.05101); LAMB You et al.,
 2020 (arXiv:1904.00962); LARS You et al., 2017 (arXiv:1708.03888); Lion Chen et
-al., 2023 (arXiv:2302.06675); Prodigy Mishchenko and Defazio, 2024
-(arXiv:2306.06101), which decays every leaf.
+al., 2023 (arXiv:2302.06675).
 """
 
 

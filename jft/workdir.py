@@ -25,6 +25,9 @@ HARMLESS = (
 
 # Where a file lies changes nothing; what it holds has a hash of its own.
 _PLACES = (".source", ".name")
+MADE = "made"
+"""Where `run.json` says that a folder holds what was made of finished runs."""
+
 # What a run computes from; other values are another run.
 _INPUTS = (
   "model",
@@ -103,7 +106,13 @@ def check(workdir: pathlib.Path, config: Any) -> None:
         " it is no jft run; give an empty or a new folder."
       )
     return
-  old = {"config": saved_facts(workdir)["config"]}
+  saved = saved_facts(workdir)
+  if MADE in saved:
+    raise UserError(
+      f"workdir {workdir} holds the {next(iter(saved[MADE]))} of finished runs,"
+      " which cannot be trained on; give another --workdir."
+    )
+  old = {"config": saved["config"]}
   new = {"config": redact_all(config.to_dict())}
   _refuse(workdir, _config_changed(old, new), "another config")
 

@@ -100,7 +100,17 @@ def test_the_anchor_is_what_was_loaded(source):
       ],
       "an average of its own",
     ),
+    (
+      [
+        "optim.name=schedule_free",
+        "optim.schedule=constant",
+        "optim.layer_decay=0.7",
+      ],
+      "use optim.backbone_lr_scale",
+    ),
     (["optim.name=lars", "optim.moments_dtype=bfloat16"], "cannot keep its"),
+    (["optim.momentum=0.8"], "'adamw' does not read it; it has b1, b2, eps"),
+    (["optim.b1=-0.5"], "or -1.0 for the optimizer's own"),
     (["average.name=emma"], "choose one of ema, swa"),
     (["average.name=ema", "average.decay=1.0"], "average.decay=1.0 is a share"),
   ],
@@ -109,6 +119,14 @@ def test_what_contradicts_is_refused_before_anything_is_loaded(given, message):
   made = config.load("quickstart", ["optim.clip_norm=0", *given])
   with pytest.raises(UserError, match=message):
     check(made)
+
+
+@pytest.mark.parametrize("key", ["optim.decay_rules", "regularise.rules"])
+def test_a_rule_that_chooses_no_trained_leaf_is_refused(source, key):
+  # The stem is frozen.
+  rules = f"{key}=[('stem.*', True), ('.*', False)]"
+  with pytest.raises(UserError, match=f"{key}: rule 'stem.*' matches none"):
+    build.build(tiny.recipe(source, rules, "regularise.l1=0.1"))
 
 
 def test_rates_of_dropout_are_the_familys_own(source):

@@ -93,6 +93,7 @@ FLOORS = {
   "jft.restored": 4,
   "jft.rollback": 4,
   "jft.session": 4,
+  "jft.soups": 4,
   "jft.workdir": 4,
   # Commands, and the names that `import jft` offers.
   "jft.cli": 5,

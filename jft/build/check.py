@@ -74,7 +74,6 @@ NOT_NEGATIVE = (
   "optim.backbone_lr_scale",
   "optim.warmup_steps",
   "optim.weight_decay",
-  "optim.eps",
   "optim.clip_norm",
   "optim.clip_value",
   "optim.clip_adaptive",
@@ -100,9 +99,6 @@ SHARES = (
   "data.test_fraction",
   "task.label_smoothing",
   "tune.head_first",
-  "optim.momentum",
-  "optim.b1",
-  "optim.b2",
   "average.decay",
   "average.start",
 )

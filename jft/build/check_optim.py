@@ -2,7 +2,7 @@
 
 from jft import optimizers
 from jft.build.check_tune import check_rules
-from jft.build.optimizers import make_optimizer
+from jft.build.optimizers import NUMBERS, OWN, make_optimizer
 from jft.errors import UserError
 from jft.typing import Any
 
@@ -18,6 +18,7 @@ def check_optim(config: Any) -> None:
   optim, average = config.optim, config.average
   check_rules("optim.decay_rules", optim.decay_rules, "decay", _is_bool)
   check_rules("regularise.rules", config.regularise.rules, "decay", _is_bool)
+  _check_numbers(optim)
   _check_made(optim)
   _check_boundaries(optim)
   given = [f"optim.{key}={optim[key]}" for key in _CLIPS if optim[key]]
@@ -31,6 +32,15 @@ def check_optim(config: Any) -> None:
   _check_penalties(config.regularise)
   if optimizers.NAMES[optim.name].schedule_free:
     _check_schedule_free(optim, average)
+
+
+def _check_numbers(optim: Any) -> None:
+  for key in NUMBERS:
+    if not 0 <= (value := optim[key]) < 1 and value != OWN:
+      raise UserError(
+        f"optim.{key}={value} must be in [0, 1), or {OWN} for the optimizer's"
+        " own."
+      )
 
 
 def _check_made(optim: Any) -> None:
@@ -61,6 +71,12 @@ def _check_penalties(regularise: Any) -> None:
 
 
 def _check_schedule_free(optim: Any, average: Any) -> None:
+  if optim.layer_decay != 1 or optim.lr_rules or optim.phase_lr_scales:
+    raise UserError(
+      "optim.layer_decay, optim.lr_rules and optim.phase_lr_scales change an"
+      " update behind the optimizer, and optim.name='schedule_free' would"
+      " average something else; use optim.backbone_lr_scale."
+    )
   if optim.schedule != "constant":
     raise UserError(
       f"optim.schedule={optim.schedule!r}: optim.name='schedule_free' takes a"

@@ -78,7 +78,9 @@ def make_sources(config: Any) -> dict[str, Source]:
   }
   if shares:
     shares = {"train": 1 - sum(shares.values()), **shares}
-    given |= data.split(whole, shares, seed=config.seed)
+    given |= data.split(
+      whole, shares, seed=config.seed if c.split_seed < 0 else c.split_seed
+    )
   sources = {"train": given.get("train", whole), "val": given["val"]}
   if "test" in given:
     sources["test"] = given["test"]

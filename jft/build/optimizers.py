@@ -3,10 +3,16 @@
 import jax.numpy as jnp
 import optax
 
-from jft import optim, optimizers
+from jft import optim, optimizers, rules
+from jft.errors import UserError
 from jft.optimizers import Settings
 from jft.tuning import average, penalties
-from jft.typing import Any, Rules
+from jft.typing import Any, Iterable, Rules
+
+NUMBERS = ("momentum", "b1", "b2", "eps")
+"""Keys of "optim" that are numbers of an optimizer."""
+OWN = -1.0
+"""What stands there for the optimizer's own."""
 
 
 def make_optimizer(
@@ -26,10 +32,7 @@ def settings(c: Any) -> Settings:
   return Settings(
     weight_decay=c.weight_decay,
     decays=optim.decay_mask(tuple(c.decay_rules) or optim.NO_DECAY),
-    momentum=c.momentum,
-    b1=c.b1,
-    b2=c.b2,
-    eps=c.eps,
+    numbers={name: c[name] for name in NUMBERS if c[name] != OWN},
     moments_dtype=jnp.dtype(c.moments_dtype) if c.moments_dtype else None,
   )
 
@@ -43,9 +46,19 @@ def make_penalty(c: Any) -> optax.GradientTransformation | None:
   if c.l2:
     made.append(penalties.l2(c.l2, kernels))
   if c.l2_sp or c.l2_sp_head:
-    rules: Rules = given or ((".*", True),)
-    made.append(penalties.l2_sp(c.l2_sp, c.l2_sp_head, rules))
+    every: Rules = given or ((".*", True),)
+    made.append(penalties.l2_sp(c.l2_sp, c.l2_sp_head, every))
   return optax.chain(*made) if made else None
+
+
+def match_rules(config: Any, trained: Iterable[str]) -> None:
+  """Raises UserError for a rule that applies to none of the trained leaves."""
+  for section, key in (("optim", "decay_rules"), ("regularise", "rules")):
+    if given := tuple(config[section][key]):
+      try:
+        rules.match(given, trained)
+      except UserError as error:
+        raise UserError(f"{section}.{key}: {error}") from error
 
 
 def make_clip(c: Any) -> optax.GradientTransformation | None:

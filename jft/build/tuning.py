@@ -7,7 +7,12 @@ import numpy as np
 import optax
 
 from jft import optim, schedules, tree
-from jft.build.optimizers import make_clip, make_optimizer, make_penalty
+from jft.build.optimizers import (
+  make_clip,
+  make_optimizer,
+  make_penalty,
+  match_rules,
+)
 from jft.build.phases import make_phases
 from jft.errors import UserError
 from jft.tuning import lr_scales, unfreeze
@@ -131,7 +136,9 @@ def _assemble(
   total_steps: int,
   phases: tuple[Phase, ...],
 ) -> Tuning:
-  trained = sorted(set(tree.flatten(labels).values()) - {FREEZE})
+  flat = tree.flatten(labels)
+  match_rules(config, [name for name in flat if flat[name] != FREEZE])
+  trained = sorted(set(flat.values()) - {FREEZE})
   peaks = {label: _peak(config, label) for label in trained}
   rates = {
     label: _schedule(

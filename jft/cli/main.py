@@ -22,6 +22,8 @@ examples:
   jft check --config=configs/quickstart.py
   jft augment --config=quickstart --config.augment.mixup=0.2
   jft replay runs/quickstart
+  jft soup runs/a runs/b runs/c --workdir=runs/soup
+  jft wise runs/a --workdir=runs/a_wise
 
 `jft COMMAND --help` tells more of each. Exit codes: 0 done, 1 the run failed
 (diverged, not reproduced, different) or a check found an error, 2 something to
@@ -93,7 +95,9 @@ def _parser():
     predict,
     prove_resume,
     replay,
+    soup,
     train,
+    wise,
   )
 
   commands = {}
@@ -109,6 +113,8 @@ def _parser():
     replay,
     prove_resume,
     bisect,
+    soup,
+    wise,
   ):
     name = module.__name__.rpartition(".")[2].replace("_", "-")
     commands[name] = subparsers.add_parser(
