@@ -37,12 +37,15 @@ _MODULES = {
     name: f"jft.{name}"
     for name in (
       "adapters",
+      "class_weights",
       "config",
       "data",
+      "distill",
       "losses",
       "metrics",
       "optim",
       "parallel",
+      "r_drop",
       "rules",
       "schedules",
       "surgery",

@@ -32,10 +32,13 @@ FLOORS = {
   # Pure rules over arrays and trees.
   "jft.augment": 1,
   "jft.blame": 1,
+  "jft.class_weights": 1,
+  "jft.distill": 1,
   "jft.guard": 1,
   "jft.losses": 1,
   "jft.metrics": 1,
   "jft.optim": 1,
+  "jft.r_drop": 1,
   "jft.sampling": 1,
   "jft.schedules": 1,
   "jft.spans": 1,

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import pathlib
 
-from jft import tree
+from jft import distill, tree
 from jft.build.data import Splits
 from jft.build.encode import preprocessing
 from jft.build.surgical import Choice
@@ -37,7 +37,7 @@ def facts(
       "sha256": spec.sha256,
       "num_classes": spec.num_classes,
       "label_names": list(splits.label_names),
-      "params": tree.count(network.params),
+      "params": tree.count(distill.student(network.params)),
       "preprocessing": preprocessing(config, spec),
     },
     "tokenizer": _tokenizer(spec.tokenizer),

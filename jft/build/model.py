@@ -6,6 +6,7 @@ import numpy as np
 from jft import data, families, loading, net, rng
 from jft.build import task
 from jft.build.adapter import with_adapter
+from jft.build.teacher import with_teacher
 from jft.data import Source
 from jft.errors import UserError
 from jft.models.head import Head
@@ -66,7 +67,8 @@ def load_net(
       **_vocabulary(model),
     )
   fitted = task.fitted(config, made) if fit else made
-  return with_adapter(config, fitted, made)
+  adapted = with_adapter(config, fitted, made)
+  return with_teacher(config, adapted, label_names)
 
 
 def _head(

@@ -124,8 +124,10 @@ class Run:
 
   def _answers(self) -> str:
     names = self.label_names
-    if self.task.name == "causal_lm":
+    if self.task.name in tasks.LANGUAGE:
       return self._documents()
+    if self.task.name == "retrieval":
+      return "texts that belong together"
     if self.task.name != "token_classification":
       return f"{len(names)} classes" if names else f"{self.task.name}, numbers"
     cut = sum(
@@ -199,7 +201,12 @@ def build(config: Any, *, choice: Choice | None = None) -> Run:
   per_epoch = splits.train.num_examples / config.train.batch_size
   total = total_steps(config, splits.train.num_examples)
   recalibrated = make_recalibrate(config.tune, network, splits)
-  task = make_task(config, splits.label_names)
+  task = make_task(
+    config,
+    splits.label_names,
+    splits.sources["train"],
+    words=getattr(network.spec.config, "vocab_size", 0),
+  )
   choice = choice or choose(config, network, task, splits)
   tuning, state = make_state(config, network, total, per_epoch, choice)
   augment = augments.make_augment(
