@@ -144,8 +144,8 @@ def _check_retrieval(config: Any) -> None:
   if config.train.accumulate > 1 and task.loss != "triplet":
     raise UserError(
       f"train.accumulate={config.train.accumulate}: a query is compared with"
-      " the passages of its batch, and parts of a batch do not see each other; set"
-      " it to 1."
+      " the passages of its batch, and parts of a batch do not see each"
+      " other; set it to 1."
     )
 
 

@@ -12,7 +12,7 @@ from jft.errors import UserError
 from jft.models.head import Head
 from jft.net import Net
 from jft.pretrained import hub
-from jft.typing import Any, Sequence
+from jft.typing import Any, Key, Mapping, Sequence
 
 
 def load_net(
@@ -50,25 +50,34 @@ def load_net(
     if (value := config.data[name])
   }
   head = _head(model, task.outputs(config, label_names), train)
-  if not model.source:
-    if head is None:
-      head = families.preset(model.arch)[1].vocab_size
-    made = net.init(model.arch, num_classes=head, key=key, **options)
-  else:
-    made = net.load_pretrained(
-      model.source,
-      arch=model.arch or None,
-      num_classes=head,
-      key=key,
-      pretrained=model.pretrained,
-      keep_blocks=model.keep_blocks or None,
-      reinit=model.reinit,
-      **options,
-      **_vocabulary(model),
-    )
+  made = _loaded(model, head, key, options)
+  if config.task.name == "masked_lm" and made.spec.num_classes is None:
+    # The source only reads: a new head, of all words.
+    made = _loaded(model, made.spec.config.vocab_size, key, options)
   fitted = task.fitted(config, made) if fit else made
   adapted = with_adapter(config, fitted, made)
   return with_teacher(config, adapted, label_names)
+
+
+def _loaded(
+  model: Any, head: Head | int | None, key: Key, options: Mapping[str, Any]
+) -> Net:
+  """Loads the source, or draws what has none."""
+  if not model.source:
+    if head is None:
+      head = families.preset(model.arch)[1].vocab_size
+    return net.init(model.arch, num_classes=head, key=key, **options)
+  return net.load_pretrained(
+    model.source,
+    arch=model.arch or None,
+    num_classes=head,
+    key=key,
+    pretrained=model.pretrained,
+    keep_blocks=model.keep_blocks or None,
+    reinit=model.reinit,
+    **options,
+    **_vocabulary(model),
+  )
 
 
 def _head(

@@ -94,8 +94,8 @@ def _given(
   if len(weights) != len(label_names):
     raise UserError(
       f"task.{key} has {len(weights)} numbers, and there are"
-      f" {len(label_names)} classes: {', '.join(label_names[:10])}. Give one for"
-      " each, in that order."
+      f" {len(label_names)} classes: {', '.join(label_names[:10])}. Give"
+      " one for each, in that order."
     )
   return np.asarray(weights, np.float64)
 

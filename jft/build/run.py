@@ -201,12 +201,7 @@ def build(config: Any, *, choice: Choice | None = None) -> Run:
   per_epoch = splits.train.num_examples / config.train.batch_size
   total = total_steps(config, splits.train.num_examples)
   recalibrated = make_recalibrate(config.tune, network, splits)
-  task = make_task(
-    config,
-    splits.label_names,
-    splits.sources["train"],
-    words=getattr(network.spec.config, "vocab_size", 0),
-  )
+  task = make_task(config, splits.label_names, splits.sources["train"], network)
   choice = choice or choose(config, network, task, splits)
   tuning, state = make_state(config, network, total, per_epoch, choice)
   augment = augments.make_augment(

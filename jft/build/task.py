@@ -15,8 +15,7 @@ def make_task(
   config: Any,
   label_names: Sequence[str],
   train: data.Source | None = None,
-  *,
-  words: int = 0,
+  network: Net | None = None,
 ) -> tasks.Task:
   """Returns the loss, metrics and reports of a config's task.
 
@@ -25,9 +24,10 @@ def make_task(
     label_names: in index order.
     train: the training examples, whose class counts may be asked for; None
       where nothing is trained.
-    words: of the model's vocabulary.
+    network: as loaded, where it is known.
   """
   c = config.task
+  words = getattr(network.spec.config, "vocab_size", 0) if network else 0
   made = _MAKERS[c.name](c, Facts(tuple(label_names), train, words))
   if c.teacher:
     made = distill.distilled(
@@ -96,7 +96,8 @@ def _check_drops(config: Any, network: Net) -> None:
   if not any(isinstance(x, int | float) and x for x in rates):
     raise UserError(
       f"task.r_drop={config.task.r_drop} compares two passes with other"
-      " dropout, and this model has none; set model.head_dropout, or r_drop to 0."
+      " dropout, and this model has none; set model.head_dropout, or r_drop to"
+      " 0."
     )
 
 

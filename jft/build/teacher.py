@@ -51,8 +51,8 @@ def _check_answers(source: str, spec: Spec, label_names: Sequence[str]) -> None:
   if spec.num_classes != len(label_names):
     raise UserError(
       f"task.teacher={source!r} has {spec.num_classes or 'no'} classes, the"
-      f" data {len(label_names)}: a teacher must know the student's classes. Give a"
-      " model that was fine-tuned on them (jft export of its run)."
+      f" data {len(label_names)}: a teacher must know the student's classes."
+      " Give a model that was fine-tuned on them (jft export of its run)."
     )
   theirs, ours = tuple(spec.label_names or ()), tuple(label_names)
   if theirs != ours and sorted(theirs) == sorted(ours):

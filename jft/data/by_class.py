@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jft.data.order import index_at
+from jft.data.source import rank_in_class
 from jft.errors import UserError
 
 SAMPLINGS = ("natural", "balanced", "sqrt")
@@ -18,7 +19,8 @@ class ByClass:
 
   A round's slots are shuffled. Each slot of a class takes the next of the
   class's own shuffled run, so that all of its examples come once before any
-  comes again; which one it is follows from the position alone.
+  comes again. How many came before is known from the number of the round, so
+  any position costs one round at most.
 
   Attributes:
     members: of each class, Int64["n"], its examples.
@@ -58,18 +60,32 @@ class ByClass:
     members = [np.flatnonzero(labels == c) for c in classes]
     return cls(members, slots.astype(np.int64), seed)
 
+  @property
+  def size(self) -> int:
+    """How many slots a round has."""
+    return int(self.slots.sum())
+
   def __call__(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns Int64[b], the examples there, and Int64[b], which pass over its
     class each of them is of."""
-    ends = np.cumsum(self.slots)
-    rounds = np.asarray(positions, np.int64) // ends[-1]
-    slot = index_at(positions, int(ends[-1]), self.seed, "sampling")
-    chosen = np.searchsorted(ends, slot, side="right")
-    turn = rounds * self.slots[chosen] + slot - (ends - self.slots)[chosen]
-    index, epochs = np.empty_like(slot), np.empty_like(slot)
+    rounds, within = np.divmod(np.asarray(positions, np.int64), self.size)
+    chosen, turn = np.empty_like(within), np.empty_like(within)
+    for number in np.unique(rounds).tolist():
+      at = rounds == number
+      classes, rank = self._round(number)
+      chosen[at], turn[at] = classes[within[at]], rank[within[at]]
+    index, epochs = np.empty_like(within), np.empty_like(within)
     for number in np.unique(chosen).tolist():
       at, mine = chosen == number, self.members[number]
       name = f"class {number}"
       index[at] = mine[index_at(turn[at], len(mine), self.seed, name)]
       epochs[at] = turn[at] // len(mine)
     return index, epochs
+
+  def _round(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the classes of a round, Int64["size"], and how many of the same
+    came before each, in all rounds."""
+    positions = np.arange(number * self.size, (number + 1) * self.size)
+    slot = index_at(positions, self.size, self.seed, "sampling")
+    classes = np.searchsorted(np.cumsum(self.slots), slot, side="right")
+    return classes, number * self.slots[classes] + rank_in_class(classes)

@@ -215,15 +215,27 @@ def batches(
     raise UserError(
       f'{source.name} has no "label"; training needs one in every example.'
     )
-  tokens = made["examples"].lengths
   run = None
   if sampling != "natural":
     run = ByClass.of(labels_of(source), sampling, seed)
-  if tokens is None or window <= 1:
-    order = ShuffledOrder(len(source), batch_size, seed, run)
-  else:
-    order = BucketedOrder(tokens, batch_size, seed, window, run)
+  tokens = made["examples"].lengths
+  order = _order(len(source), tokens, batch_size, seed, window, run)
   return TrainBatches(**made, order=order, offset=offset)
+
+
+def _order(
+  n: int,
+  tokens: np.ndarray | None,
+  batch_size: int,
+  seed: int,
+  window: int,
+  run: ByClass | None,
+) -> ShuffledOrder | BucketedOrder:
+  """Returns the order of training's batches: by length, where there are
+  lengths."""
+  if tokens is None or window <= 1:
+    return ShuffledOrder(n, batch_size, seed, run)
+  return BucketedOrder(tokens, batch_size, seed, window, run)
 
 
 def eval_batches(

@@ -2,6 +2,7 @@
 
 import types
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -54,7 +55,9 @@ def ordinal(ranks: int) -> Task:
 
 
 def _kept(outputs: Outputs) -> dict[str, Array]:
-  return {"rank": corn_rank(outputs["logits"])}
+  logits = outputs["logits"].astype(jnp.float32)
+  above = jnp.cumprod(jax.nn.sigmoid(logits), axis=-1)
+  return {"rank": corn_rank(logits), "above": above}
 
 
 def _accuracy(outputs: Outputs, batch: Batch) -> Float[Array, "b"]:
@@ -80,9 +83,18 @@ def _report(seen: Any, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _rows(seen: Any, names: Sequence[str]) -> list[dict[str, Any]]:
+  above = np.pad(seen.outputs["above"], ((0, 0), (1, 1)))
+  above[:, 0] = 1  # Every rank is above none.
+  shares = above[:, :-1] - above[:, 1:]
   return [
-    {"label": names[rank], "rank": rank}
-    for rank in seen.outputs["rank"].tolist()
+    {
+      "label": names[rank],
+      "probability": round(float(row[rank]), 6),
+      "probabilities": {
+        name: round(float(p), 6) for name, p in zip(names, row, strict=True)
+      },
+    }
+    for rank, row in zip(seen.outputs["rank"].tolist(), shares, strict=True)
   ]
 
 

@@ -67,6 +67,23 @@ def csv(
     "negative": negative,
     **(several or {"label": label}),
   }
+  records = _records(path, columns, delimiter, header)
+  if several:
+    records = [
+      (line, _one_label(record, several, f"{path}:{line}"))
+      for line, record in records
+    ]
+    label_names = label_names or [str(column) for column in several.values()]
+  elif label_kind == "multi" and label is not None:
+    for _, record in records:
+      record["label"] = multi_labels.split(record["label"], label_separator)
+  return _source(path, records, name, label_names, label_kind)
+
+
+def _records(
+  path: Path, columns: dict[str, Any], delimiter: str, header: bool
+) -> list[tuple[int, dict[str, Any]]]:
+  """Returns (line, {name: field}) of every row, for the columns there are."""
   wanted = {
     key: column for key, column in columns.items() if column is not None
   }
@@ -80,16 +97,17 @@ def csv(
         f"{path}:{line}: expected at least {max(at.values()) + 1} columns,"
         f" got {len(fields)}; check the delimiter."
       )
-    record: dict[str, Any] = {key: fields[i] for key, i in at.items()}
-    if several:
-      found = {str(column): record.pop(key) for key, column in several.items()}
-      record["label"] = multi_labels.chosen(found, f"{path}:{line}")
-    elif label_kind == "multi" and "label" in record:
-      record["label"] = multi_labels.split(record["label"], label_separator)
-    records.append((line, record))
-  if several and label_names is None:
-    label_names = [str(column) for column in several.values()]
-  return _source(path, records, name, label_names, label_kind)
+    records.append((line, {key: fields[i] for key, i in at.items()}))
+  return records
+
+
+def _one_label(
+  record: dict[str, Any], several: dict[str, Column], where: str
+) -> dict[str, Any]:
+  """Joins the columns of several classes to the list of those that are 1."""
+  fields = {str(column): record[key] for key, column in several.items()}
+  rest = {key: x for key, x in record.items() if key not in several}
+  return {**rest, "label": multi_labels.chosen(fields, where)}
 
 
 def _each(label: Sequence[Column]) -> dict[str, Column]:
