@@ -79,7 +79,17 @@ def get_config() -> ConfigDict:
         # Column of a csv or jsonl; a number where the file has no header.
         "text_column": "text",
         "text_pair_column": "",  # Second text of a pair (empty: no pairs).
+        # "retrieval": a third text, which does not belong to the first.
+        "negative_column": "",
         "label_column": "label",  # Class name or index, or a number.
+        # "multi_label": columns of 0 and 1, one for each class, in place of
+        # label_column.
+        "label_columns": (),
+        # "multi_label": between the names in a csv's label_column.
+        "label_separator": ",",
+        # Training: "natural" passes every example once an epoch; "balanced"
+        # draws the classes equally often, "sqrt" by the roots of their sizes.
+        "sampling": "natural",
         "header": True,  # Does the csv's first line name the columns?
         # Images: side in pixels (0: the model's own).
         "image_size": 0,
@@ -164,16 +174,57 @@ def get_config() -> ConfigDict:
         "synonym_share": 0.1,
       },
       "task": {
-        # "classification": one label an example. "regression": one number.
-        # "similarity": one number, of two texts that are read apart.
+        # "classification": one label an example. "multi_label": any number of
+        # them. "ordinal": one of classes in the order of data.label_names.
+        # "regression": one number. "similarity": one number, of two texts that
+        # are read apart. "retrieval": two texts that belong together.
         # "token_classification": a tag for each word. "causal_lm": the next
-        # token of documents.
+        # token of documents. "masked_lm": tokens of documents that are hidden.
         "name": "classification",
+        # What is minimised (empty: the first): of classes "cross_entropy",
+        # "focal" or "sigmoid_focal"; of several classes "cross_entropy" or
+        # "focal"; of numbers "mse", "mae" or "huber"; of texts that belong
+        # together "ranking", or "triplet" with data.negative_column.
+        "loss": "",
+        # A weighted sum of such losses in the place of `loss`, such as
+        # (("mse", 1.0), ("mae", 0.5)).
+        "mix": (),
         # Share of the target that is spread over all classes.
         "label_smoothing": 0.0,
+        "focal_gamma": 2.0,  # "focal": more looks away from easy examples.
+        # Focal loss by sigmoids: the weight of a yes, of a no 1 minus that
+        # (0: both count 1).
+        "focal_alpha": 0.0,
+        # How much an example of each class counts in training, in the order of
+        # the classes (empty: all the same).
+        "class_weights": (),
+        # The same from training's counts: "balanced", or "effective", by the
+        # effective number of examples.
+        "class_balance": "",
+        "effective_beta": 0.999,  # "effective": 0 is no weights.
+        # "multi_label": how many times a yes counts in training, of each class
+        # (class_balance="balanced": as often as there are no's for a yes).
+        "pos_weight": (),
+        # Training alone: add so many times the logarithm of the classes'
+        # shares to the logits; 1 is what the balanced error asks for.
+        "logit_adjustment": 0.0,
+        "huber_delta": 1.0,  # "huber": where a difference is an outlier.
         # (low, high) of a regression's targets, which the model then sees
         # between 0 and 1 (empty: as they are).
         "target_range": (),
+        "temperature": 0.05,  # "ranking": what cosines are divided by.
+        # "ranking": learn to find the query of a passage too.
+        "symmetric": False,
+        "margin": 1.0,  # "triplet": in Euclidean distance.
+        "mask_probability": 0.15,  # "masked_lm": share of tokens to be told.
+        # R-Drop: the weight of two passes' difference (0: one pass).
+        "r_drop": 0.0,
+        # Distillation: a model of the same classes and inputs, as
+        # `model.source` (empty: none).
+        "teacher": "",
+        "teacher_alpha": 0.5,  # The teacher's share against the labels'.
+        "teacher_temperature": 2.0,  # Of both models' probabilities.
+        "teacher_features": 0.0,  # Weight of the features' difference.
       },
       "tune": {
         # What is trained: "full" (everything; beside an adapter, the adapter
@@ -341,7 +392,12 @@ def get_config() -> ConfigDict:
         # "val/loss"; of numbers "val/spearman", "val/pearson", "val/mse",
         # "val/mae" or "val/loss"; of tags "val/f1", "val/precision",
         # "val/recall", "val/token_accuracy" or "val/loss"; of documents
-        # "val/perplexity", "val/token_accuracy" or "val/loss".
+        # "val/perplexity", "val/token_accuracy" or "val/loss"; of any number of
+        # classes
+        # "val/micro_f1", "val/macro_f1", "val/map", "val/exact_match" or
+        # "val/loss"; of ordered ones "val/kappa", "val/accuracy", "val/mae" or
+        # "val/loss"; of texts that belong together "val/recall_at_1",
+        # "val/recall_at_10", "val/mrr" or "val/loss".
         "metric": "val/accuracy",
         "mode": "max",  # "max" or "min".
         # Stop after so many evaluations without a better value (0: never).

@@ -37,13 +37,16 @@ _MODULES = {
     name: f"jft.{name}"
     for name in (
       "adapters",
+      "class_weights",
       "config",
       "data",
+      "distill",
       "losses",
       "metrics",
       "optim",
       "parallel",
       "quantize",
+      "r_drop",
       "rules",
       "schedules",
       "surgery",

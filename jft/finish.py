@@ -2,7 +2,7 @@
 
 import math
 
-from jft import curves, digests, evaluation, report, tree
+from jft import curves, digests, distill, evaluation, report, tree
 from jft.typing import Any
 from jft.writers import to_json, write_json
 
@@ -57,7 +57,8 @@ def finish(
     "before": dict(record.before),
     "wall_secs": round(record.wall_secs + session.elapsed_secs, 2),
     "params_trainable": tree.count(state.params),
-    "params_total": tree.count(state.params) + tree.count(state.frozen),
+    "params_total": tree.count(state.params)
+    + tree.count(distill.student(state.frozen)),
     "incidents": list(record.incidents),
     "damaged_checkpoints": list(ckpt.lost.values()),
     "report": details,

@@ -8,6 +8,8 @@ import numpy as np
 from jft.errors import UserError
 from jft.typing import Any, Array, Float, Int, Sequence
 
+_ROWS = 1000  # Queries that are compared with all passages at a time.
+
 
 def accuracy(
   logits: Float[Array, "b k"], label: Int[Array, "b"] | Float[Array, "b k"]
@@ -72,6 +74,127 @@ def classification_report(
       label, predicted, labels=classes
     ).tolist(),
   }
+
+
+def multi_label_report(
+  label: np.ndarray, logits: np.ndarray, names: Sequence[Any]
+) -> dict[str, Any]:
+  """Precision, recall, F1 and average precision by class, and their means.
+
+  Args:
+    label: Bool["n k"], of which classes each example is.
+    logits: Float["n k"]; above 0 a class is predicted.
+    names: of the k classes, in index order.
+
+  Returns:
+    {"classes": [{name, precision, recall, f1, average_precision, support}],
+    "micro_f1", "macro_f1", "map"}. A class that no example is of has no average
+    precision (NaN) and is left out of `map`.
+
+  Source: scikit-learn's `precision_recall_fscore_support` and
+  `average_precision_score`.
+  """
+  from sklearn import metrics
+
+  label, predicted = label.astype(int), (logits > 0).astype(int)
+  hits = (label & predicted).sum(0)
+  guessed, support = predicted.sum(0), label.sum(0)
+  rank: Any = metrics.average_precision_score
+  precise = [
+    float(rank(label[:, i], logits[:, i])) if n else math.nan
+    for i, n in enumerate(support.tolist())
+  ]
+  f1 = _ratio(2 * hits, guessed + support)
+  rows = zip(
+    names,
+    _ratio(hits, guessed),
+    _ratio(hits, support),
+    f1,
+    precise,
+    support,
+    strict=True,
+  )
+  return {
+    "classes": [
+      {
+        "name": name,
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(both),
+        "average_precision": average,
+        "support": int(n),
+      }
+      for name, precision, recall, both, average, n in rows
+    ],
+    "micro_f1": float(_ratio(2 * hits.sum(), guessed.sum() + support.sum())),
+    "macro_f1": float(f1.mean()),
+    "map": float(np.nanmean(precise)) if support.any() else math.nan,
+  }
+
+
+def _ratio(part: Any, whole: Any) -> np.ndarray:
+  """Returns part / whole, 0 where there is no whole."""
+  return np.where(whole > 0, part / np.maximum(whole, 1), 0.0)
+
+
+def quadratic_kappa(label: np.ndarray, predicted: np.ndarray) -> float:
+  """Cohen's kappa with quadratic weights: 1 agrees, 0 is as by chance.
+
+  NaN where it is not defined: if all of both are one and the same.
+
+  Args:
+    label, predicted: Int["n"], ranks.
+
+  Source: equals scikit-learn's `cohen_kappa_score(weights="quadratic")`.
+
+  >>> quadratic_kappa(np.array([0, 1, 2]), np.array([0, 1, 2]))
+  1.0
+  """
+  x, y = np.asarray(label, np.float64), np.asarray(predicted, np.float64)
+  by_chance = x.var() + y.var() + (x.mean() - y.mean()) ** 2
+  if not by_chance > 0:
+    return math.nan
+  return float(1 - np.mean((x - y) ** 2) / by_chance)
+
+
+def ranks_of_own(
+  query: np.ndarray, passage: np.ndarray, temperature: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns the place of each query's own passage, from 1, and its surprise.
+
+  Passages are ordered by their cosine; those that are as near as one's own
+  stand before it. The surprise is -log of the own passage's softmax of cosines
+  over the temperature.
+
+  Args:
+    query: Float["n d"].
+    passage: Float["m d"], the first n are the queries' own.
+    temperature: of the softmax.
+
+  Returns:
+    Int64["n"], and Float64["n"].
+
+  >>> ranks_of_own(np.eye(2), np.eye(2)[::-1])[0].tolist()
+  [2, 2]
+  """
+  queries, passages = unit(query), unit(passage)
+  ranks, surprise = [], []
+  for start in range(0, len(queries), _ROWS):
+    cosines = queries[start : start + _ROWS] @ passages.T
+    own = cosines[np.arange(len(cosines)), np.arange(len(cosines)) + start]
+    # Not "own <= cosines": what is no number is never found.
+    ranks.append(cosines.shape[1] - (cosines < own[:, None]).sum(1))
+    scores = cosines / temperature
+    most = scores.max(1)
+    total = np.log(np.exp(scores - most[:, None]).sum(1)) + most
+    surprise.append(total - own / temperature)
+  return np.concatenate(ranks), np.concatenate(surprise)
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+  """Returns vectors of length 1 in float64, along the last axis."""
+  wide = np.asarray(x, np.float64)
+  return wide / np.maximum(np.linalg.norm(wide, axis=-1, keepdims=True), 1e-12)
 
 
 def entropy(counts: np.ndarray) -> float:

@@ -46,11 +46,7 @@ def predict_files(
     tuned = dataclasses.replace(network, variables=state.eval_variables)
     config = completions.changed(config, generation)
     return completions.complete_files(config, tuned, files), []
-  if generation:
-    raise UserError(
-      f"{next(iter(generation))} is of language models; this run's task is"
-      f" {config.task.name!r}."
-    )
+  _check_answers(config, generation)
   names, source, skipped = read_inputs(
     config, network.spec.kind, files, on_error
   )
@@ -73,6 +69,19 @@ def predict_files(
     {"input": name, **_words(source[i]), **row}
     for i, (name, row) in enumerate(zip(names, rows, strict=True))
   ], skipped
+
+
+def _check_answers(config: Any, generation: Mapping[str, Any]) -> None:
+  if config.task.name == "masked_lm":
+    raise UserError(
+      "task.name='masked_lm' answers nothing about a text: export the run and"
+      " fine-tune what it has made on a task that does."
+    )
+  if generation:
+    raise UserError(
+      f"{next(iter(generation))} is of language models; this run's task is"
+      f" {config.task.name!r}."
+    )
 
 
 def _words(example: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,17 +1,42 @@
-"""Two texts read apart by one network; their similarity is a cosine."""
+"""Texts read apart by one network, to be compared by their vectors."""
 
 import jax.numpy as jnp
 
+from jft.losses.contrastive import unit
 from jft.typing import Any, ApplyFn, Variables
 
-_LEAST = 1e-8
+
+def apart(apply: ApplyFn) -> ApplyFn:
+  """Returns an apply over several texts an example, each read by itself.
+
+  All of them go through the network in one batch, so each is read without the
+  others, as it is where sentences are searched by their vectors.
+
+  Args:
+    apply: of a network that gives `features` [b d].
+
+  Returns:
+    (variables, {name: Int["b s n"]}, ...) -> outputs: `features` [b s d].
+
+  Source: Reimers and Gurevych, 2019 (arXiv:1908.10084).
+  """
+
+  def of_each(
+    variables: Variables, inputs: Any, *, mutable: Any = False, **options: Any
+  ) -> Any:
+    texts = inputs["input_ids"].shape[1]
+    flat = {name: x.reshape(-1, x.shape[-1]) for name, x in inputs.items()}
+    made = apply(variables, flat, mutable=mutable, **options)
+    outputs, collections = made if mutable is not False else (made, None)
+    features = outputs["features"]
+    outputs = {"features": features.reshape(-1, texts, features.shape[-1])}
+    return outputs if mutable is False else (outputs, collections)
+
+  return of_each
 
 
 def cosine(apply: ApplyFn) -> ApplyFn:
   """Returns an apply over pairs, whose one logit is their features' cosine.
-
-  Both texts of a pair go through the network in one batch, so each is read
-  without the other, as it is where sentences are searched by their vectors.
 
   Args:
     apply: of a network that gives `features` [b d].
@@ -23,23 +48,19 @@ def cosine(apply: ApplyFn) -> ApplyFn:
   Source: Reimers and Gurevych, 2019 (arXiv:1908.10084), the regression
   objective.
   """
+  read = apart(apply)
 
   def of_pairs(
     variables: Variables, inputs: Any, *, mutable: Any = False, **options: Any
   ) -> Any:
-    apart = {name: x.reshape(-1, x.shape[-1]) for name, x in inputs.items()}
-    made = apply(variables, apart, mutable=mutable, **options)
+    made = read(variables, inputs, mutable=mutable, **options)
     outputs, collections = made if mutable is not False else (made, None)
-    features = outputs["features"]
-    features = features.reshape(-1, 2, features.shape[-1])
-    outputs = {"logits": _cosine(features)[:, None], "features": features}
+    outputs = {**outputs, "logits": _cosine(outputs["features"])[:, None]}
     return outputs if mutable is False else (outputs, collections)
 
   return of_pairs
 
 
 def _cosine(features: Any) -> Any:
-  x = features.astype(jnp.float32)
-  # The root of 0 has no gradient; the least square is added before it.
-  size = jnp.sqrt(jnp.sum(x * x, axis=-1) + _LEAST**2)
-  return jnp.sum(x[:, 0] * x[:, 1], axis=-1) / (size[:, 0] * size[:, 1])
+  x = unit(features)
+  return jnp.sum(x[:, 0] * x[:, 1], axis=-1)

@@ -173,7 +173,9 @@ def _make_loss(
 ):
   """Returns loss(live, model_state, part, key) -> (this part's share, aux)."""
   of_loss, of_metrics = totals
-  minimised = task.training_loss or task.loss
+  minimised = task.minimised
+  if task.across:
+    minimised = functools.partial(minimised, axis_name=axis_name)
 
   def loss_fn(live: Params, model_state: Variables, part: Batch, key: Array):
     variables = {"params": tree.merge(live, fixed), **model_state}

@@ -8,11 +8,13 @@ import jax
 from jft import optimizers
 from jft.build.check_adapter import check_adapter
 from jft.build.check_augment import check_augment
+from jft.build.check_loss import check_loss
 from jft.build.check_optim import check_optim
 from jft.build.check_task import check_task
 from jft.build.check_tune import check_tune
 from jft.build.quantized import check_quantized
 from jft.config import flatten
+from jft.data import SAMPLINGS
 from jft.errors import UserError, did_you_mean
 from jft.models.attention import ATTENTIONS
 from jft.tasks import BETTER
@@ -28,7 +30,9 @@ CHOICES = {
   "data.on_error": ("error", "skip"),
   "data.resize": ("", *RESIZES),
   "data.augment": ("none", "flip", "crop_flip"),
+  "data.sampling": SAMPLINGS,
   "task.name": tuple(BETTER),
+  "task.class_balance": ("", "balanced", "effective"),
   "tune.preset": (
     "",
     "full",
@@ -55,6 +59,11 @@ POSITIVE = (
   "tune.unfreeze_blocks",
   "tune.measure_batches",
   "tune.recalibrate_batches",
+  "task.huber_delta",
+  "task.temperature",
+  "task.margin",
+  "task.mask_probability",
+  "task.teacher_temperature",
   "train.batch_size",
   "train.accumulate",
   "eval.batch_size",
@@ -71,6 +80,10 @@ POSITIVE = (
 )
 NOT_NEGATIVE = (
   "seed",
+  "task.focal_gamma",
+  "task.logit_adjustment",
+  "task.r_drop",
+  "task.teacher_features",
   "optim.backbone_lr_scale",
   "optim.warmup_steps",
   "optim.weight_decay",
@@ -98,11 +111,18 @@ SHARES = (
   "data.validation_fraction",
   "data.test_fraction",
   "task.label_smoothing",
+  "task.effective_beta",
   "tune.head_first",
   "average.decay",
   "average.start",
 )
-UP_TO_ONE = ("data.crop_pct", "guard.lr_cut")
+UP_TO_ONE = (
+  "data.crop_pct",
+  "guard.lr_cut",
+  "task.focal_alpha",
+  "task.teacher_alpha",
+  "task.mask_probability",
+)
 # Counts must fit Int32, which is what steps and seeds are on a device.
 LARGEST = {"train.epochs": 1e6, "eval.every_epochs": 1e6}
 LARGEST_OF_ALL = 2**31 - 1
@@ -117,6 +137,7 @@ def check(config: Any) -> None:
   check_tune(config)
   check_optim(config)
   check_task(config)
+  check_loss(config)
   check_adapter(config)
   check_augment(config)
   check_quantized(config)

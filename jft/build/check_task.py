@@ -34,18 +34,20 @@ def check_task(config: Any) -> None:
       f"task.target_range={given} is of numbers; task.name={task.name!r} has"
       " none."
     )
-  if (numbers or task.name == "causal_lm") and task.label_smoothing:
-    raise UserError(
-      f"task.label_smoothing is of classes; task.name={task.name!r} has none."
-    )
   _check_documents(config)
 
 
 def _check_documents(config: Any) -> None:
   data, lm = config.data, config.task.name == "causal_lm"
+  masked = config.task.name == "masked_lm"
   keys = ("prompt", "response", "messages_column", "separator", "eos_token")
   given = [key for key in (*keys, "system", "packing") if data[key]]
-  if given and not lm:
+  if masked and given not in ([], ["separator"]):
+    raise UserError(
+      f"data.{next(k for k in given if k != 'separator')} is of"
+      " task.name='causal_lm'; 'masked_lm' reads plain texts."
+    )
+  if given and not (lm or masked):
     raise UserError(
       f"data.{given[0]} is of documents: it needs task.name='causal_lm'."
     )
@@ -66,8 +68,8 @@ def _check_documents(config: Any) -> None:
   if lm:
     made = config.generate
     Sampling(made.temperature, made.top_k, made.top_p)
-  if lm and (config.tune.head_first or config.model.head_widths):
+  if (lm or masked) and (config.tune.head_first or config.model.head_widths):
     raise UserError(
-      "task.name='causal_lm' keeps the model's own head: leave tune.head_first"
-      " and model.head_widths alone."
+      f"task.name={config.task.name!r} keeps the model's own head: leave"
+      " tune.head_first and model.head_widths alone."
     )

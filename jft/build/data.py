@@ -15,6 +15,7 @@ from jft.data import EvalBatches, Source, TrainBatches
 from jft.data.source import where
 from jft.errors import UserError
 from jft.spec import Spec
+from jft.tasks import LANGUAGE
 from jft.typing import Any, Mapping
 
 
@@ -62,7 +63,7 @@ def make_sources(config: Any) -> dict[str, Source]:
   c, kind = config.data, label_kind(config)
   whole = open_source(c.train, c, tuple(c.label_names) or None, kind)
   names = whole.label_names
-  if not names and kind not in ("number", "document"):
+  if not names and kind not in ("number", "document", "pairs"):
     raise UserError(
       f"{whole.name} does not say its classes; give data.label_names."
     )
@@ -105,7 +106,7 @@ def make_splits(
     split: in_parts(source, encode) for split, source in sources.items()
   }
   read = dict(sources)
-  if isinstance(encode, data.Tokenizer) and config.task.name == "causal_lm":
+  if isinstance(encode, data.Tokenizer) and config.task.name in LANGUAGE:
     read = {
       split: rows_of(config, source, encode, spec)
       for split, source in sources.items()
@@ -125,6 +126,7 @@ def make_splits(
     seed=config.seed,
     bucket_count=c.buckets,
     augment=AUGMENT[c.augment] or make_synonyms(config.augment),
+    sampling=c.sampling,
     **processes,
   )
   # Every split pads to training's lengths, so that all share their programs.

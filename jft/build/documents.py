@@ -27,12 +27,13 @@ def rows_of(
       f"data.max_length={c.max_length}: the model reads {spec.max_tokens}"
       " tokens at most."
     )
-  template = None
-  if "turns" in origin(source, 0)[0][0]:
-    template = template_of(config, tokenizer)
-  rows = data.token_rows(
-    source, tokenizer, template=template, packing=c.packing
-  )
+  if config.task.name == "masked_lm":
+    masking = data.make_masking(
+      tokenizer, config.task.mask_probability, config.seed
+    )
+    rows = data.masked_rows(source, tokenizer, masking)
+  else:
+    rows = _next_tokens(config, source, tokenizer)
   most = max(int(np.max(row.ids, initial=0)) for row in rows.rows)
   if most >= spec.config.vocab_size:
     word = tokenizer.encoder.id_to_token(most)
@@ -41,6 +42,17 @@ def rows_of(
       f" model has {spec.config.vocab_size} words: they do not belong together."
     )
   return rows
+
+
+def _next_tokens(
+  config: Any, source: data.Source, tokenizer: data.Tokenizer
+) -> data.TokenRows:
+  template = None
+  if "turns" in origin(source, 0)[0][0]:
+    template = template_of(config, tokenizer)
+  return data.token_rows(
+    source, tokenizer, template=template, packing=config.data.packing
+  )
 
 
 def template_of(config: Any, tokenizer: data.Tokenizer) -> data.Template | None:

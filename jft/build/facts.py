@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import pathlib
 
+from jft import distill
 from jft.build.data import Splits
 from jft.build.encode import preprocessing
 from jft.build.surgical import Choice
@@ -36,7 +37,7 @@ def facts(
       "sha256": spec.sha256,
       "num_classes": spec.num_classes,
       "label_names": list(splits.label_names),
-      "params": quantized.count(network.params),
+      "params": quantized.count(distill.student(network.params)),
       "preprocessing": preprocessing(config, spec),
     },
     "tokenizer": _tokenizer(spec.tokenizer),

@@ -7,12 +7,13 @@ from jft import data, families, loading, net, rng
 from jft.build import task
 from jft.build.adapter import with_adapter
 from jft.build.quantized import with_quantized
+from jft.build.teacher import with_teacher
 from jft.data import Source
 from jft.errors import UserError
 from jft.models.head import Head
 from jft.net import Net
 from jft.pretrained import hub
-from jft.typing import Any, Sequence
+from jft.typing import Any, Key, Mapping, Sequence
 
 RATES = ("dropout", "attention_dropout", "drop_path")
 """Keys of "model" that are the family's own; below 0 they are the source's."""
@@ -56,25 +57,35 @@ def load_net(
   }
   options |= {name: model[name] for name in RATES if model[name] >= 0}
   head = _head(config, task.outputs(config, label_names), train)
+  made = _loaded(model, head, key, options)
+  if config.task.name == "masked_lm" and made.spec.num_classes is None:
+    # The source only reads: a new head, of all words.
+    made = _loaded(model, made.spec.config.vocab_size, key, options)
+  fitted = task.fitted(config, made) if fit else made
+  adapted = with_adapter(config, fitted, made)
+  beside = with_teacher(config, adapted, label_names)
+  return with_quantized(config, beside, made)
+
+
+def _loaded(
+  model: Any, head: Head | int | None, key: Key, options: Mapping[str, Any]
+) -> Net:
+  """Loads the source, or draws what has none."""
   if not model.source:
     if head is None:
       head = families.preset(model.arch)[1].vocab_size
-    made = net.init(model.arch, num_classes=head, key=key, **options)
-  else:
-    made = net.load_pretrained(
-      model.source,
-      arch=model.arch or None,
-      num_classes=head,
-      key=key,
-      pretrained=model.pretrained,
-      keep_blocks=model.keep_blocks or None,
-      reinit=model.reinit,
-      **options,
-      **_vocabulary(model),
-    )
-  fitted = task.fitted(config, made) if fit else made
-  adapted = with_adapter(config, fitted, made)
-  return with_quantized(config, adapted, made)
+    return net.init(model.arch, num_classes=head, key=key, **options)
+  return net.load_pretrained(
+    model.source,
+    arch=model.arch or None,
+    num_classes=head,
+    key=key,
+    pretrained=model.pretrained,
+    keep_blocks=model.keep_blocks or None,
+    reinit=model.reinit,
+    **options,
+    **_vocabulary(model),
+  )
 
 
 def _head(

@@ -2,8 +2,9 @@
 
 import functools
 
-from jft import tree
+from jft import distill, tree
 from jft.errors import UserError
+from jft.tasks import LANGUAGE
 from jft.tuning import freeze, unfreeze
 from jft.tuning.adapters.method import ADAPTERS
 from jft.tuning.freeze import ADAPTER, ADAPTER_B, FREEZE, HEAD
@@ -24,6 +25,9 @@ def make_phases(
 ) -> tuple[Params, tuple[Phase, ...]]:
   """Returns the labels of a config's "tune", and its phases.
 
+  A teacher is frozen whatever the rules say; what projects the student's
+  features onto its is trained as the head is.
+
   Args:
     config: of the run.
     params: of the network; shapes will do.
@@ -34,14 +38,24 @@ def make_phases(
   Raises:
     UserError: for what does not fit the model or the length of the run.
   """
-  tune = config.tune
-  labels = freeze.label(params, rules_of(config, params, chosen))
+  tune, own = config.tune, distill.student(params)
+  labels = freeze.label(own, rules_of(config, own, chosen))
   _check_adapter(labels)
   _check_quantized(labels)
   if tune.unfreeze:
-    return _gradual(tune, labels, total_steps, steps_per_epoch)
-  trained = frozenset(tree.flatten(labels).values()) - {FREEZE}
-  return labels, _head_first(tune, trained, total_steps)
+    labels, phases = _gradual(tune, labels, total_steps, steps_per_epoch)
+  else:
+    trained = frozenset(tree.flatten(labels).values()) - {FREEZE}
+    phases = _head_first(tune, trained, total_steps)
+  first = phases[0].labels
+  beside = {
+    distill.TEACHER: FREEZE,
+    distill.PROJECTION: HEAD if HEAD in first else min(first),
+  }
+  for name in params.keys() & beside.keys():
+    of_all = dict.fromkeys(tree.flatten(params[name]), beside[name])
+    labels = {**labels, name: tree.unflatten(of_all)}
+  return labels, phases
 
 
 def rules_of(config: Any, params: Params, chosen: Sequence[str] = ()) -> Rules:
@@ -50,7 +64,7 @@ def rules_of(config: Any, params: Params, chosen: Sequence[str] = ()) -> Rules:
   beside_adapter = functools.partial(
     freeze.adapter,
     # The head of a language model is no new one.
-    head=config.task.name != "causal_lm",
+    head=config.task.name not in LANGUAGE,
     apart=config.adapter.lora_plus_ratio != 1,
   )
   presets = {

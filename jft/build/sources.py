@@ -97,8 +97,34 @@ def columns(c: Any) -> dict[str, Any]:
   return {
     "text": _column(c.text_column),
     "text_pair": _column(c.text_pair_column),
+    "negative": _column(c.negative_column),
     "label": _column(c.label_column),
   }
+
+
+def _csv_several(rest: str, c: Any, names: Any) -> Source:
+  options: dict[str, Any] = {
+    **columns(c),
+    "header": c.header,
+    "label_names": names,
+    "label_separator": c.label_separator,
+  }
+  if c.label_columns:
+    options["label"] = [_column(name) for name in c.label_columns]
+  return data.csv(rest, **options, label_kind="multi")
+
+
+def _jsonl_several(rest: str, c: Any, names: Any) -> Source:
+  return data.jsonl(rest, **columns(c), label_names=names, label_kind="multi")
+
+
+def _csv_pairs(rest: str, c: Any, names: Any) -> Source:
+  options = {**columns(c), "label": None}
+  return data.csv(rest, **options, header=c.header, label_kind="pairs")
+
+
+def _jsonl_pairs(rest: str, c: Any, names: Any) -> Source:
+  return data.jsonl(rest, **{**columns(c), "label": None}, label_kind="pairs")
 
 
 def _csv_numbers(rest: str, c: Any, names: Any) -> Source:
@@ -173,6 +199,12 @@ _READERS: Mapping[str, Mapping[str, Callable[..., Source]]] = (
       "number": types.MappingProxyType(
         {"csv": _csv_numbers, "jsonl": _jsonl_numbers}
       ),
+      "multi": types.MappingProxyType(
+        {"csv": _csv_several, "jsonl": _jsonl_several}
+      ),
+      "pairs": types.MappingProxyType(
+        {"csv": _csv_pairs, "jsonl": _jsonl_pairs}
+      ),
       "tags": types.MappingProxyType({"conll": _conll, "jsonl": _tagged_jsonl}),
       "document": types.MappingProxyType(
         {"text": _text, "json": json_documents, "jsonl": json_documents}
@@ -184,7 +216,9 @@ _READERS: Mapping[str, Mapping[str, Callable[..., Source]]] = (
 _NAMED: Mapping[str, str] = types.MappingProxyType(
   {
     "class": "classes",
+    "multi": "several classes an example",
     "number": "numbers",
+    "pairs": "texts that belong together",
     "tags": "tagged words",
     "document": "documents",
   }

@@ -4,7 +4,7 @@ from jft.build.data import Splits
 from jft.build.surgical import Choice
 from jft.build.tuning import Tuning
 from jft.data import Windows
-from jft.tasks import Task
+from jft.tasks import LANGUAGE, Task
 from jft.tuning.unfreeze import Phase
 from jft.typing import Any, Mapping
 
@@ -62,8 +62,10 @@ def answers(task: Task, splits: Splits, facts: Mapping[str, Any]) -> str:
     facts: of its `run.json`.
   """
   names = splits.label_names
-  if task.name == "causal_lm":
+  if task.name in LANGUAGE:
     return _documents(facts["data"]["train"])
+  if task.name == "retrieval":
+    return "texts that belong together"
   if task.name != "token_classification":
     return f"{len(names)} classes" if names else f"{task.name}, numbers"
   cut = sum(

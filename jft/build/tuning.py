@@ -6,7 +6,7 @@ import functools
 import numpy as np
 import optax
 
-from jft import optim, schedules, tree
+from jft import distill, optim, schedules, tree
 from jft.build.optimizers import (
   make_clip,
   make_optimizer,
@@ -171,7 +171,8 @@ def _shares(optim_config: Any, labels: Params) -> dict[str, float]:
   trained = [name for name, label in flat.items() if label != FREEZE]
   if c.layer_decay == 1 and not c.lr_rules:
     return {}
-  decay = lr_scales.layer_decay(flat, c.layer_decay)
+  own = tree.flatten(distill.student(labels))  # not the teacher's depth
+  decay = dict.fromkeys(flat, 1.0) | lr_scales.layer_decay(own, c.layer_decay)
   rules = lr_scales.by_rules(trained, c.lr_rules or ((".*", 1.0),))
   return lr_scales.times({name: decay[name] for name in trained}, rules)
 

@@ -109,6 +109,8 @@ def run(
 def _line(row: dict[str, Any]) -> str:
   if "label" in row:
     return f"{row['input']}\t{row['label']}\t{row['probability']:.4f}"
+  if "labels" in row:
+    return f"{row['input']}\t{', '.join(row['labels'])}"
   if "text" in row:
     return f"{row['input']}\t{row['text']}"
   if "tags" in row:
@@ -154,7 +156,11 @@ def _lines(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _cells(row: dict[str, Any]) -> list[tuple[str, Any]]:
   """Returns (column, cell), with a column for each class's probability."""
-  plain = [(key, x) for key, x in row.items() if key != "probabilities"]
+  plain = [
+    (key, ", ".join(x) if key == "labels" else x)
+    for key, x in row.items()
+    if key != "probabilities"
+  ]
   # No dict: a class may be called as another column is.
   return [*plain, *row.get("probabilities", {}).items()]
 

@@ -22,12 +22,14 @@ batch.
 """
 
 from jft.data.buckets import buckets
+from jft.data.by_class import SAMPLINGS, ByClass
 from jft.data.chat import Template, load_template, prompt_of, rendered
 from jft.data.decode import verify as verify_image
 from jft.data.hashing import Digests, digests, fingerprint
 from jft.data.images import make_image_encode, to_float
 from jft.data.labels import labels_of
 from jft.data.loader import EvalBatches, TrainBatches, batches, eval_batches
+from jft.data.masking import Masking, make_masking, masked_rows
 from jft.data.order import index_at
 from jft.data.source import Source, subset, take
 from jft.data.sources.arrays import arrays
@@ -48,12 +50,17 @@ from jft.data.sources.tfds import tfds
 from jft.data.splits import split
 from jft.data.text import Tokenizer, load_tokenizer
 from jft.data.token_rows import TokenRows, token_rows
+from jft.data.tokens import TEXTS
 from jft.data.windows import Windows, windows
 
 __all__ = [
+  "SAMPLINGS",
+  "TEXTS",
+  "ByClass",
   "Digests",
   "Documents",
   "EvalBatches",
+  "Masking",
   "Sentences",
   "Source",
   "Template",
@@ -81,6 +88,8 @@ __all__ = [
   "load_template",
   "load_tokenizer",
   "make_image_encode",
+  "make_masking",
+  "masked_rows",
   "prompt_of",
   "prompts",
   "rendered",

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jft.data.labels import checked
+from jft.data.checked import checked
 from jft.data.source import Source
 from jft.errors import UserError
 from jft.rng import generator

@@ -76,7 +76,7 @@ class Digests:
     index: Int64[b] the examples, rising.
     rows: UInt8[b 32] their hashes.
     labels: Int64[b], Float64[b] where they are numbers, or None where they
-      have none; of tags a hash.
+      have none; of tags and of several classes a hash.
     examples: how many the source has.
   """
 
@@ -134,7 +134,7 @@ def _labels(source: Source, index: np.ndarray) -> np.ndarray | None:
     picked = [source[int(i)]["label"] for i in index]
   else:
     picked = np.asarray(known)[index]
-  if kind == "tags":
+  if kind in ("tags", "multi"):
     picked = [_short_hash(tags) for tags in picked]
   return np.array(picked).astype(dtype)
 

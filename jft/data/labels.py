@@ -8,26 +8,14 @@ import numpy as np
 
 from jft.errors import UserError, did_you_mean
 
-KINDS = ("class", "number", "tags")
-"""What a source's labels are: a class, a number, or a tag for each word."""
+KINDS = ("class", "multi", "number", "tags", "pairs", "document")
+"""What a source's labels are: a class, several, a number, a tag for each word;
+none where texts belong together, or where the next token is asked."""
 
 
 def kind_of(source: Any) -> str:
   """Returns the kind of a source's labels; classes where it does not say."""
   return getattr(source, "label_kind", "class")
-
-
-def checked(label: Any, index: int, source: Any) -> np.ndarray:
-  """Returns an example's label as an array, if it is one of its kind.
-
-  Raises:
-    UserError: naming the example and its label.
-  """
-  if kind_of(source) == "number":
-    return np.asarray(check_number(label, index, source), np.float32)
-  if kind_of(source) == "tags":
-    return np.array([check_label(x, index, source) for x in label], np.int32)
-  return np.asarray(check_label(label, index, source), np.int32)
 
 
 def check_number(label: Any, index: int, source: Any) -> float:

@@ -19,7 +19,10 @@ from typing import Any
 import numpy as np
 
 from jft.data.buckets import bucket_of, buckets
+from jft.data.by_class import ByClass
 from jft.data.examples import Augment, Encode, FixedExamples, Map
+from jft.data.labels import labels_of
+from jft.data.masking import MaskedExamples
 from jft.data.order import BucketedOrder, ShuffledOrder
 from jft.data.prefetch import prefetch
 from jft.data.source import Source, origin
@@ -170,6 +173,7 @@ def batches(
   bucket_count: int = 4,
   window: int = 50,
   augment: Augment | None = None,
+  sampling: str = "natural",
   **reading: Any,
 ) -> TrainBatches:
   """Makes shuffled training batches, a pure function of (seed, step).
@@ -189,6 +193,9 @@ def batches(
     augment: (8-bit image, randomness) -> 8-bit image, or (text, randomness) ->
       text, before `encode`; see `jft.augment`. It is a pure function of (seed,
       epoch, id). A text that outgrows its batch's length stays as it was.
+    sampling: "natural" passes every example once an epoch; "balanced" and
+      "sqrt" draw the classes equally often, or by the roots of their sizes,
+      and pass once over a class before any of its examples comes again.
     **reading: fields of `Reading`.
 
   Raises:
@@ -208,12 +215,27 @@ def batches(
     raise UserError(
       f'{source.name} has no "label"; training needs one in every example.'
     )
+  run = None
+  if sampling != "natural":
+    run = ByClass.of(labels_of(source), sampling, seed)
   tokens = made["examples"].lengths
-  if tokens is None or window <= 1:
-    order = ShuffledOrder(len(source), batch_size, seed)
-  else:
-    order = BucketedOrder(tokens, batch_size, seed, window)
+  order = _order(len(source), tokens, batch_size, seed, window, run)
   return TrainBatches(**made, order=order, offset=offset)
+
+
+def _order(
+  n: int,
+  tokens: np.ndarray | None,
+  batch_size: int,
+  seed: int,
+  window: int,
+  run: ByClass | None,
+) -> ShuffledOrder | BucketedOrder:
+  """Returns the order of training's batches: by length, where there are
+  lengths."""
+  if tokens is None or window <= 1:
+    return ShuffledOrder(n, batch_size, seed, run)
+  return BucketedOrder(tokens, batch_size, seed, window, run)
 
 
 def eval_batches(
@@ -248,6 +270,12 @@ def eval_batches(
   return EvalBatches(**made, order=order)
 
 
+def _of_rows(source: Source) -> RowExamples:
+  whole = origin(source, 0)[0]
+  hidden = isinstance(whole, TokenRows) and whole.masking is not None
+  return MaskedExamples(source) if hidden else RowExamples(source)
+
+
 def _made(
   source: Source,
   batch_size: int,
@@ -274,7 +302,7 @@ def _made(
         f"{source.name}: augment is of images, and of texts with one answer."
       )
     examples = (
-      RowExamples(source) if rows else TokenExamples(source, encode, **random)
+      _of_rows(source) if rows else TokenExamples(source, encode, **random)
     )
     chosen = buckets(examples.lengths, encode.max_length, bucket_count)
     if lengths is not None:

@@ -5,8 +5,10 @@ indices and no iterator state: an epoch's permutation is a small block cipher
 (a Feistel network) whose key is (seed, epoch), so any position is O(1).
 """
 
+import dataclasses
 import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -82,19 +84,40 @@ def _mix(x: np.ndarray) -> np.ndarray:
   return x >> np.uint64(32)
 
 
-class ShuffledOrder:
-  """Batches of a run in shuffled order; every epoch is a permutation."""
+@dataclasses.dataclass(frozen=True)
+class Natural:
+  """An endless run over n examples: every epoch is a permutation of them."""
 
-  def __init__(self, n: int, batch_size: int, seed: int):
-    self.n, self.batch_size, self.seed = n, batch_size, seed
+  n: int
+  seed: int
+
+  def __call__(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns Int64[b], the examples there, and Int64[b], of which epoch."""
+    return index_at(positions, self.n, self.seed), positions // self.n
+
+
+Run = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""positions -> (examples, passes), a pure function; see `Natural`."""
+
+
+class ShuffledOrder:
+  """Batches of a run in shuffled order; every epoch is a permutation.
+
+  Unless it is another run: (positions) -> (examples, their passes).
+  """
+
+  def __init__(
+    self, n: int, batch_size: int, seed: int, run: Run | None = None
+  ):
+    self.batch_size, self.run = batch_size, run or Natural(n, seed)
 
   def indices(self, step: int) -> np.ndarray:
     """Returns Int64[b], the examples of the batch at `step`."""
-    return index_at(self._positions(step), self.n, self.seed)
+    return self.run(self._positions(step))[0]
 
   def epochs(self, step: int) -> np.ndarray:
     """Returns Int64[b], the pass over the data that each of them is of."""
-    return self._positions(step) // self.n
+    return self.run(self._positions(step))[1]
 
   def _positions(self, step: int) -> np.ndarray:
     first = step * self.batch_size
@@ -110,9 +133,15 @@ class BucketedOrder:
   """
 
   def __init__(
-    self, lengths: np.ndarray, batch_size: int, seed: int, window: int = 50
+    self,
+    lengths: np.ndarray,
+    batch_size: int,
+    seed: int,
+    window: int = 50,
+    run: Run | None = None,
   ):
     self.lengths, self.batch_size, self.seed = lengths, batch_size, seed
+    self.run = run or Natural(len(lengths), seed)
     # A window longer than an epoch would only mix epochs.
     self.window = max(1, min(window, len(lengths) // batch_size))
     # Two windows, since prefetching and a look back may sit on either side.
@@ -134,9 +163,9 @@ class BucketedOrder:
     """Returns Int64[2 window b]: the examples, and their passes."""
     size = self.window * self.batch_size
     positions = np.arange(number * size, (number + 1) * size)
-    index = index_at(positions, len(self.lengths), self.seed)
+    index, epochs = self.run(positions)
     sorted_ = np.argsort(self.lengths[index], kind="stable")
-    both = np.stack([index, positions // len(self.lengths)])[:, sorted_]
+    both = np.stack([index, epochs])[:, sorted_]
     rows = np.arange(number * self.window, (number + 1) * self.window)
     shuffled = index_at(rows, self.window, self.seed, "window")
     return both.reshape(2, self.window, self.batch_size)[:, shuffled]

@@ -136,12 +136,12 @@ def take(source: Source, n: int, seed: int, *, stratify: bool = True) -> Subset:
     )
   order = index_at(np.arange(len(source)), len(source), seed, "take")
   if stratify:
-    rank = _rank_in_class(labels_of(source)[order])
+    rank = rank_in_class(labels_of(source)[order])
     order = order[np.argsort(rank, kind="stable")]
   return subset(source, np.sort(order[:n]), f"{source.name}[take {n}]")
 
 
-def _rank_in_class(labels: np.ndarray) -> np.ndarray:
+def rank_in_class(labels: np.ndarray) -> np.ndarray:
   """Returns, for each entry, how many equal ones come before it."""
   by_class = np.argsort(labels, kind="stable")
   _, start, count = np.unique(

@@ -45,6 +45,7 @@ class TokenRows:
       lost their end.
     pad_id: fills up a batch.
     packed: whether a row holds several documents.
+    masking: what hides tokens, `masking.Masking`; None asks the next one.
   """
 
   rows: Sequence[Row]
@@ -55,6 +56,7 @@ class TokenRows:
   packed: bool
   label_names: tuple[str, ...] | None = None
   label_kind: str = "document"
+  masking: Any = None
 
   def __len__(self) -> int:
     return len(self.rows)
@@ -70,8 +72,9 @@ class TokenRows:
 
   @property
   def asked(self) -> int:
-    """How many of them are to be learnt."""
-    return sum(int((row.label != IGNORED).sum()) for row in self.rows)
+    """How many of them are to be learnt; of hidden ones in an epoch, about."""
+    count = sum(int((row.label != IGNORED).sum()) for row in self.rows)
+    return round(count * self.masking.probability) if self.masking else count
 
 
 def token_rows(

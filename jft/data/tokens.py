@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from jft.data.checked import checked
 from jft.data.examples import Augment, Map
-from jft.data.labels import checked
 from jft.data.source import Source
 from jft.data.text import Tokenizer
 from jft.errors import UserError
@@ -15,6 +15,8 @@ from jft.rng import generator
 from jft.typing import IGNORED, Batch
 
 _CHUNK = 1000
+TEXTS = ("text", "text_pair", "negative")
+"""What an example's texts are called; the last is one of a third kind."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,10 +64,10 @@ class Rows:
 class TokenExamples:
   """Texts, tokenized once; with `augment` each time that they are taken.
 
-  Of pairs that are read apart, ids, mask and types are Int32[b 2 n], and an
-  example is as long as its longer text. Of words the label is Int32[b n], -1
-  where a token is no word's first, and `part` is Int32[b], which part of a
-  sentence it is.
+  Of texts that are read apart, two or three an example, ids, mask and types are
+  Int32[b s n], and an example is as long as its longest text. Of words the
+  label is Int32[b n], -1 where a token is no word's first, and `part` is
+  Int32[b], which part of a sentence it is.
   """
 
   cached = True
@@ -151,7 +153,7 @@ class TokenExamples:
     for i, epoch in zip(indices.tolist(), epochs.tolist(), strict=True):
       draw = generator(self._seed, "augment", epoch, i)
       example = self._source[i]
-      texts = [key for key in ("text", "text_pair") if key in example]
+      texts = [key for key in TEXTS if key in example]
       changed = {key: augment(example[key], draw) for key in texts}
       examples.append({**example, **changed})
     encoded = _tokenize(examples, self._tokenizer, self._source, 0)
@@ -194,8 +196,9 @@ def _tokenize(
   if tokenizer.reads == "words":
     return [tokenizer.encode_words(_words(examples, source, start))]
   apart = tokenizer.reads == "apart"
+  third = apart and "negative" in examples[0]
   for i, example in enumerate(examples, start):
-    for key in ("text", "text_pair"):
+    for key in TEXTS if third else TEXTS[:2]:
       needed = key == "text" or apart
       value = example.get(key, None if needed else "")
       if not isinstance(value, str):
@@ -203,11 +206,13 @@ def _tokenize(
           f'example {i} of {source.name}: a tokenizer reads a string "{key}",'
           f" got {value!r} among {sorted(example)}."
         )
+  if apart:
+    keys = TEXTS if third else TEXTS[:2]
+    sides = ([example[key] for example in examples] for key in keys)
+    return [tokenizer.encode_batch(side) for side in sides]
   texts, pairs = [e["text"] for e in examples], None
   if "text_pair" in examples[0]:
     pairs = [example["text_pair"] for example in examples]
-  if apart:
-    return [tokenizer.encode_batch(side) for side in (texts, pairs or [])]
   return [tokenizer.encode_batch(texts, pairs)]
 
 

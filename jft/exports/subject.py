@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 import types
 
-from jft import adapters, restored, tree
+from jft import adapters, distill, restored, tree
 from jft import config as configs
 from jft.adapters import Adapted
 from jft.build import encode
@@ -126,6 +126,8 @@ def of_run(workdir: str | pathlib.Path, title: str = "") -> Subject:
     UserError: if there is no run, or none of its evaluations is saved.
   """
   config, net, names, state = restored.best_model(workdir, fit=False)
+  params = distill.student(state.eval_variables["params"])
+  variables = {**state.eval_variables, "params": params}
   facts = encode.preprocessing(config, net.spec)
   facts.pop("from", None)
   spec = dataclasses.replace(net.spec, label_names=names, **facts)
@@ -133,7 +135,7 @@ def of_run(workdir: str | pathlib.Path, title: str = "") -> Subject:
   return Subject(
     title or str(workdir),
     net.apply,
-    state.eval_variables,
+    variables,
     spec,
     samples.of_run(config, spec),
     folder,
@@ -141,7 +143,7 @@ def of_run(workdir: str | pathlib.Path, title: str = "") -> Subject:
     max_length=config.data.max_length if spec.kind == "text" else 0,
     new_tokens=tuple(config.model.new_tokens),
     reads=reads(config),
-    beside=_of_run(config, net, names, state),
+    beside=_of_run(config, net, names, state, variables),
   )
 
 
@@ -155,13 +157,18 @@ def _in_memory(net: Adapted) -> Beside:
 
 
 def _of_run(
-  config: Any, net: Net, names: Sequence[str], state: TrainState
+  config: Any,
+  net: Net,
+  names: Sequence[str],
+  state: TrainState,
+  variables: Variables,
 ) -> Beside | None:
   if not isinstance(net, Adapted):
     return None
-  trained = dataclasses.replace(net, variables=state.eval_variables)
+  trained = dataclasses.replace(net, variables=variables)
   without = configs.from_dict(config)
   without.adapter.name = ""
+  without.task.teacher = ""
   found = _in_memory(net)
   return Beside(
     trained,

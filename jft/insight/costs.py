@@ -15,7 +15,7 @@ import optax
 from jft import optim, tree
 from jft.state import TrainState
 from jft.step import make_predict_step, make_train_step
-from jft.tasks import Task, classification
+from jft.tasks import LANGUAGE, Task, classification
 from jft.tuning import freeze
 from jft.typing import Any, ApplyFn, Callable, Mapping, Rules, Variables
 
@@ -118,7 +118,7 @@ def memory(
   """
   variables, inputs = shapes(variables), shapes(inputs)
   batch = inputs if isinstance(inputs, dict) else {"image": inputs}
-  has_head, lm = "head" in variables["params"], task.name == "causal_lm"
+  has_head, lm = "head" in variables["params"], task.name in LANGUAGE
   if lm:
     program = _compiled(_result_of(apply), variables, inputs)
   elif not has_head:
@@ -155,7 +155,7 @@ def _training(
 
   state = jax.eval_shape(create, variables)
   size = _batch_size(batch)
-  asked = batch["input_ids"].shape if task.name == "causal_lm" else (size,)
+  asked = batch["input_ids"].shape if task.name in LANGUAGE else (size,)
   batch = {
     **batch,
     "label": jax.ShapeDtypeStruct(asked, jnp.int32),

@@ -128,7 +128,7 @@ def inspect_config(config: Any, *, batch_size: int | None = None) -> Inspection:
   network = load_net(config, names, fit=False)
   check_batch_norm(config.tune, network.variables)
   splits, choice = None, Choice()
-  lm = config.task.name == "causal_lm"
+  lm = config.task.name in tasks.LANGUAGE
   if lm or config.tune.preset == "surgical":  # which rows, how many of them
     splits = make_splits(config, sources, network.spec)
     task = make_task(config, splits.label_names)

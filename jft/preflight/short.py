@@ -5,8 +5,18 @@ import numpy as np
 from jft.build import Run
 from jft.data.hashing import Digests
 from jft.data.labels import kind_of
-from jft.preflight import documents, labels, leaks, numbers, start, tags
+from jft.preflight import (
+  documents,
+  labels,
+  leaks,
+  numbers,
+  pairs,
+  several,
+  start,
+  tags,
+)
 from jft.preflight.finding import Finding, guarded
+from jft.tasks import LANGUAGE
 from jft.typing import Any
 
 
@@ -46,7 +56,11 @@ def _check(run: Run, splits: dict[str, np.ndarray]) -> list[Finding]:
     return numbers.check(splits, run.task.expected(splits["train"], 0))
   if run.task.name == "token_classification":
     return tags.check(splits, run.label_names)
-  if run.task.name == "causal_lm":
+  if run.task.name == "multi_label":
+    return several.check(splits, run.label_names)
+  if run.task.name == "retrieval":
+    return pairs.check(splits)
+  if run.task.name in LANGUAGE:
     return documents.check(run.facts["data"])
   return labels.check(splits, run.label_names)
 

@@ -1,5 +1,6 @@
 """An example in a few words: its file, or where it stands and its text."""
 
+from jft.data import TEXTS
 from jft.data.labels import kind_of
 from jft.data.source import origin, where
 from jft.typing import Any
@@ -19,7 +20,7 @@ def show(source: Any, i: int) -> str:
   if hasattr(whole, "files") and kind_of(whole) != "document":
     return where(source, i)  # a picture's name is enough
   example = whole[at]
-  texts = [example[key] for key in ("text", "text_pair") if key in example]
+  texts = [example[key] for key in TEXTS if key in example]
   if "words" in example:
     texts = [" ".join(example["words"])]
   letters = _LETTERS // max(1, len(texts))

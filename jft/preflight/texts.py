@@ -6,7 +6,7 @@ import json
 import numpy as np
 import tokenizers
 
-from jft.data import Tokenizer
+from jft.data import TEXTS, Tokenizer
 from jft.data.source import where
 from jft.preflight.finding import Finding, percent, some
 from jft.typing import Any, Mapping
@@ -72,7 +72,7 @@ def survey(source: Any, index: np.ndarray, tokenizer: Tokenizer) -> Seen:
 def _texts(row: Mapping[str, Any]) -> tuple[str, ...]:
   if "words" in row:
     return (" ".join(row["words"]),)
-  return tuple(row[key] for key in ("text", "text_pair") if key in row)
+  return tuple(row[key] for key in TEXTS if key in row)
 
 
 def check(

@@ -1,12 +1,13 @@
-"""Causal language modelling: the next token, where it is asked for."""
+"""Language modelling: the next token, or those that are hidden."""
 
+import dataclasses
 import math
 import types
 
 import numpy as np
 
 from jft.tasks import per_token
-from jft.tasks.task import Task
+from jft.tasks.task import Expected, Task
 from jft.typing import IGNORED, Any, Array, Outputs
 
 BETTER = types.MappingProxyType(
@@ -36,6 +37,33 @@ def causal_lm() -> Task:
     summary=_summary,
     answer=_answer,
     name="causal_lm",
+  )
+
+
+def masked_lm(words: int = 0) -> Task:
+  """The tokens that were hidden: cross-entropy, and perplexity over them.
+
+  As `causal_lm`, but the labels are of the hidden tokens themselves.
+
+  Args:
+    words: how many the model chooses among, for what even guesses have.
+  """
+  return dataclasses.replace(
+    causal_lm(),
+    expected=lambda labels, k: _guessing(words) if words else None,
+    name="masked_lm",
+  )
+
+
+def _guessing(words: int) -> Expected:
+  even = math.log(words)
+  return Expected(
+    even,
+    f"even guesses among {words:,} words have {even:.3f}",
+    even,
+    "",
+    0.5,
+    "its words may be another tokenizer's",
   )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from jft import losses, metrics
 from jft.errors import UserError
 from jft.tasks.task import Expected, Task
-from jft.typing import Any, Array, Batch, Float, Outputs, Sequence
+from jft.typing import Any, Array, Batch, Callable, Float, Outputs, Sequence
 
 BETTER = types.MappingProxyType(
   {
@@ -28,17 +28,19 @@ _WORST = 10
 def regression(
   *,
   target_range: tuple[float, float] | None = None,
+  loss: Callable[..., Float[Array, "b"]] = losses.squared_error,
   name: str = "regression",
 ) -> Task:
-  """One number an example: squared error, in float32.
+  """One number an example: squared error or another, in float32.
 
   The model has one output o. Without a range o is the prediction; with one,
   lo + (hi - lo) o is, so that the model works between 0 and 1, and the loss is
-  the squared error there. The metrics are in the targets' own units: `mse`,
+  of the numbers there. The metrics are in the targets' own units: `mse`,
   `mae`, and over a whole split `pearson` and `spearman`.
 
   Args:
     target_range: (lo, hi), the scale of the targets.
+    loss: (outputs, targets) -> Float["b"].
     name: "regression" or "similarity".
 
   Raises:
@@ -49,9 +51,9 @@ def regression(
     raise UserError(f"target_range={target_range}: expected (low, high).")
   scale = float(low), float(high) - float(low)
 
-  def loss(outputs: Outputs, batch: Batch) -> Float[Array, "b"]:
+  def of_batch(outputs: Outputs, batch: Batch) -> Float[Array, "b"]:
     target = (batch["label"].astype(jnp.float32) - scale[0]) / scale[1]
-    return losses.squared_error(_output(outputs), target)
+    return loss(_output(outputs), target)
 
   def mse(outputs: Outputs, batch: Batch) -> Float[Array, "b"]:
     return losses.squared_error(_predicted(scale, outputs), batch["label"])
@@ -60,14 +62,14 @@ def regression(
     return losses.absolute_error(_predicted(scale, outputs), batch["label"])
 
   return Task(
-    loss=loss,
+    loss=of_batch,
     metrics={"mse": mse, "mae": mae},
     kept=lambda outputs: {"value": _predicted(scale, outputs)},
     summary=_summary,
     report=_report,
     rows=_rows,
     answer=lambda label, names: f"{float(label):g}",
-    expected=functools.partial(_expected, scale),
+    expected=functools.partial(_expected, loss, scale),
     name=name,
   )
 
@@ -117,10 +119,18 @@ def _rows(seen: Any, names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _expected(
-  scale: tuple[float, float], labels: np.ndarray, k: int
+  loss: Callable[..., Any],
+  scale: tuple[float, float],
+  labels: np.ndarray,
+  k: int,
 ) -> Expected:
   target = (np.asarray(labels, np.float64) - scale[0]) / scale[1]
-  zero, mean = float(np.mean(target**2)), float(np.var(target))
+  zero, mean = (
+    float(
+      np.mean(np.asarray(loss(np.full_like(target, x), target), np.float64))
+    )
+    for x in (0.0, target.mean())
+  )
   return Expected(
     zero,
     f"an output of 0 has {zero:.3f}",

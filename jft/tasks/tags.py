@@ -24,7 +24,10 @@ _SHOWN = 60
 
 
 def token_classification(
-  tag_names: Sequence[str], *, label_smoothing: float = 0.0
+  tag_names: Sequence[str],
+  *,
+  label_smoothing: float = 0.0,
+  class_weights: classes.Weights | None = None,
 ) -> Task:
   """A tag for each word: cross-entropy, and F1 of the spans.
 
@@ -35,11 +38,19 @@ def token_classification(
   Args:
     tag_names: such as ("B-per", "I-per", "O"), in index order.
     label_smoothing: share of the target spread over all tags.
+    class_weights: how much a word of each tag counts in training's loss, which
+      is divided by the sum of what all count.
   """
   names = tuple(tag_names)
-
+  loss = per_token.make_loss(label_smoothing)
+  weighted, importance = None, None
+  if class_weights is not None:
+    weighted = per_token.make_loss(label_smoothing, class_weights)
+    importance = per_token.make_importance(class_weights)
   return Task(
-    loss=per_token.make_loss(label_smoothing),
+    loss=loss,
+    importance=importance,
+    training_loss=weighted,
     metrics={"token_accuracy": per_token.accuracy},
     weight=per_token.count,
     kept=_kept,
@@ -49,7 +60,7 @@ def token_classification(
     rows=_rows,
     answer=_answer,
     expected=_expected,
-    least_loss=lambda k: classes.least_loss(label_smoothing, k),
+    least_loss=lambda k: classes.least_loss(k, label_smoothing=label_smoothing),
     name="token_classification",
   )
 

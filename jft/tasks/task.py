@@ -76,6 +76,8 @@ class Task:
       such as its class's weight; None: 1.
     training_loss: as `loss`, where training minimises another one than
       evaluation reports; None: the same.
+    across: whether training's loss compares a batch's examples, and takes
+      `axis_name` to see those of all devices.
     soft_labels: whether `batch["label"]` may be shares, Float["b k"].
     kept: outputs -> {name: Array["b ..."]}, what evaluation keeps.
     right: the metric that is 1 where an example is right, "" without one.
@@ -92,7 +94,8 @@ class Task:
   metrics: Mapping[str, LossFn]
   weight: Callable[[Batch], Float[Array, "b"]] | None = None
   importance: Callable[[Batch], Float[Array, "b"]] | None = None
-  training_loss: LossFn | None = None
+  training_loss: Callable[..., Float[Array, "b"]] | None = None
+  across: bool = False
   soft_labels: bool = False
   kept: Callable[[Outputs], dict[str, Array]] = logits
   right: str = ""
@@ -103,6 +106,11 @@ class Task:
   expected: Callable[[Any, int], Expected | None] = lambda labels, k: None
   least_loss: Callable[[int], float] = lambda k: 0.0
   name: str = "custom"
+
+  @property
+  def minimised(self) -> Callable[..., Float[Array, "b"]]:
+    """The loss of training."""
+    return self.training_loss or self.loss
 
   def weights(self, batch: Batch) -> Float[Array, "b"]:
     """How much each example counts; 0 for padding."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from jft.data import multi_labels
 from jft.data.labels import check_number
 from jft.errors import UserError
 
@@ -36,7 +37,7 @@ def arrays(
   *,
   name: str = "arrays",
   label_names: Sequence[str] | None = None,
-  label_kind: Literal["class", "number"] = "class",
+  label_kind: Literal["class", "multi", "number", "pairs"] = "class",
 ) -> Arrays:
   """Makes a source of arrays or lists with the same first axis.
 
@@ -44,7 +45,9 @@ def arrays(
     columns: such as {"image": UInt8[n h w c], "label": Int[n]}.
     name: of the source, in messages and reports.
     label_names: the classes in the order of their ids.
-    label_kind: "number" takes real numbers, the targets of a regression.
+    label_kind: "number" takes real numbers, the targets of a regression;
+      "multi" rows of zeros and ones, a column for each class; "pairs" none, of
+      texts that belong together.
 
   Raises:
     UserError: if columns are empty or of different lengths, or a label is
@@ -63,6 +66,11 @@ def arrays(
   names = None if label_names is None else tuple(label_names)
   if "label" in columns and label_kind == "number":
     columns["label"] = _numbers(columns["label"], name)
+  elif "label" in columns and label_kind == "multi":
+    columns["label"] = _several(columns["label"], name, names)
+  elif label_kind == "pairs":
+    # They belong together: the same answer for all.
+    columns["label"] = np.zeros(next(iter(lengths.values())), np.int32)
   elif "label" in columns:
     columns["label"] = _labels(columns["label"], name, names)
   return Arrays(columns, name, names, label_kind)
@@ -74,6 +82,14 @@ def _numbers(column: Any, name: str) -> np.ndarray:
     [check_number(value, i, whole) for i, value in enumerate(column)],
     np.float64,
   )
+
+
+def _several(
+  column: Any, name: str, names: tuple[str, ...] | None
+) -> np.ndarray:
+  whole = types.SimpleNamespace(name=name, label_names=names)
+  rows = [multi_labels.check(row, i, whole) for i, row in enumerate(column)]
+  return np.stack(rows)
 
 
 def _labels(
