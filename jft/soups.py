@@ -126,11 +126,7 @@ def soup(
   kitchen = Kitchen.of(workdirs[0])
   load = functools.partial(_ingredient, kitchen, workdirs)
   alone = [kitchen.measure(load(i)) for i in range(len(workdirs))]
-  order = sorted(
-    range(len(workdirs)),
-    key=lambda i: alone[i][kitchen.metric],
-    reverse=kitchen.higher,
-  )
+  order = _best_first([row[kitchen.metric] for row in alone], kitchen.higher)
   if uniform:
     mixed, kept = interpolate.mean(map(load, order)), set(order)
     tried = {}
@@ -155,6 +151,10 @@ def soup(
   return _write(
     kitchen, out, mixed, {"soup": {"uniform": uniform, "runs": table}}, command
   )
+
+
+def _best_first(scores: Sequence[float], higher: bool) -> list[int]:
+  return sorted(range(len(scores)), key=scores.__getitem__, reverse=higher)
 
 
 def wise(

@@ -83,6 +83,26 @@ def _parser():
   subparsers = parser.add_subparsers(
     dest="command", metavar="COMMAND", title="commands"
   )
+  commands = {}
+  for module in _modules():
+    name = module.__name__.rpartition(".")[2].replace("_", "-")
+    commands[name] = subparsers.add_parser(
+      name,
+      help=module.HELP,
+      description=module.DESCRIPTION,
+      formatter_class=argparse.RawDescriptionHelpFormatter,
+      allow_abbrev=False,
+    )
+    module.add_arguments(commands[name])
+    commands[name].add_argument(
+      "--json", action="store_true", help="print one JSON object, nothing else"
+    )
+    commands[name].set_defaults(run=module.run)
+  return parser, commands
+
+
+def _modules():
+  """Returns the commands, in the order of the help."""
   # Imported here, not above: their imports are light, jax comes later.
   from jft.cli import (
     augment,
@@ -100,36 +120,8 @@ def _parser():
     wise,
   )
 
-  commands = {}
-  for module in (
-    train,
-    evaluate,
-    predict,
-    export,
-    inspect,
-    models,
-    check,
-    augment,
-    replay,
-    prove_resume,
-    bisect,
-    soup,
-    wise,
-  ):
-    name = module.__name__.rpartition(".")[2].replace("_", "-")
-    commands[name] = subparsers.add_parser(
-      name,
-      help=module.HELP,
-      description=module.DESCRIPTION,
-      formatter_class=argparse.RawDescriptionHelpFormatter,
-      allow_abbrev=False,
-    )
-    module.add_arguments(commands[name])
-    commands[name].add_argument(
-      "--json", action="store_true", help="print one JSON object, nothing else"
-    )
-    commands[name].set_defaults(run=module.run)
-  return parser, commands
+  running = (train, evaluate, predict, export, inspect, models, check, augment)
+  return (*running, replay, prove_resume, bisect, soup, wise)
 
 
 def _override(parser: argparse.ArgumentParser, text: str) -> str:
