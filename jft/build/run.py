@@ -230,9 +230,7 @@ def build(config: Any, *, choice: Choice | None = None) -> Run:
     eval_at_start=config.eval.at_start,
     unfreeze_patience=config.tune.unfreeze_patience,
     stop=Stop(config.stop.metric, config.stop.mode, config.stop.patience),
-    guard=Guard(threshold=config.guard.threshold)
-    if config.guard.enabled
-    else None,
+    guard=_guard(config.guard),
     lr_cut=config.guard.lr_cut,
     max_retries=config.guard.max_retries,
     facts={
@@ -245,6 +243,10 @@ def build(config: Any, *, choice: Choice | None = None) -> Run:
       },
     },
   )
+
+
+def _guard(c: Any) -> Guard | None:
+  return Guard(threshold=c.threshold) if c.enabled else None
 
 
 def make_state(
