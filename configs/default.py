@@ -25,18 +25,29 @@ def get_config() -> ConfigDict:
         "pretrained": True,
         # What the model computes in: "float32" or "bfloat16".
         "dtype": "float32",
+        # Who computes attention: "xla"; "cudnn" on NVIDIA's GPUs, in bfloat16;
+        # "flash" on TPU; "auto": the machine's own kernel where it serves.
+        "attention": "xla",
         # Text: how tokens become one vector, "cls_pooler", "cls" or "mean"
         # (empty: the family's own way).
         "pooling": "",
+        # Keep the kernels of frozen dense layers in 8 or 4 bits: "int8" or
+        # "nf4" (empty: as they are); "nf4" beside a "lora" is QLoRA.
+        "quantize": "",
         # Recompute blocks in the backward pass to save memory.
         "remat": False,
-        # Hidden layers of the new head (empty: one dense layer).
+        # Hidden layers of the new head (empty: the family's own head, one
+        # dense layer but for RoBERTa and DistilBERT, which have two).
         "head_widths": (),
         # Of its last kernel: "family", "zeros" or "trunc_normal".
         "head_init": "family",
         # Start its bias at the logarithm of the classes' shares in training.
         "head_prior": False,
         "head_dropout": 0.0,  # Before its last layer.
+        # Rates in training, where the family has them (-1: the source's own):
+        "dropout": -1.0,  # of states and features,
+        "attention_dropout": -1.0,  # of the attention's weights,
+        "drop_path": -1.0,  # of whole branches: stochastic depth.
         # Blocks to keep, in order, one that comes twice doubled (empty: all).
         "keep_blocks": (),
         # Leaves to start anew: regexes, such as "params/block_11/.*".
@@ -247,7 +258,10 @@ def get_config() -> ConfigDict:
       "adapter": {
         # Trained beside the model, which is frozen but for its head: "lora";
         # "rslora", rank-stabilised; "dora", with the kernels' lengths; "pissa",
-        # from the kernels' principal parts (empty: none).
+        # from the kernels' principal parts; "ia3", vectors that scale;
+        # "houlsby" and "parallel", narrow MLPs behind and beside the branches;
+        # "prefix", keys and values, and "prompt", words, before a text; "vpt",
+        # tokens between those of an image (empty: none).
         "name": "",
         "rank": 8,  # Of each product; more is more capacity.
         "alpha": 16.0,  # Its factor is alpha / rank (rslora: / sqrt(rank)).
@@ -260,9 +274,19 @@ def get_config() -> ConfigDict:
         "rules": (),
         # The second halves' share of `optim.lr` (LoRA+ takes about 16).
         "lora_plus_ratio": 1.0,
+        "width": 64,  # "houlsby" and "parallel": of the narrow MLP.
+        "scale": 4.0,  # "parallel": factor on what it adds.
+        "tokens": 20,  # "prefix", "prompt" and "vpt": how many are learned.
+        # "prefix": width of the MLP that makes them (0: none).
+        "projection": 0,
+        # "prompt": begin as "words" of the vocabulary, or "random".
+        "start": "words",
+        "deep": True,  # "vpt": every block has its own, or the first alone.
       },
       "optim": {
-        "name": "adamw",  # "adamw", "adam", "sgd" or "lamb".
+        # "adamw", "adam", "sgd", "lamb", "lars", "lion", "adafactor", "muon",
+        # "prodigy" (lr=1.0) or "schedule_free" (a constant rate).
+        "name": "adamw",
         "lr": 1e-3,  # Peak learning rate of the head.
         # The other labels' share of `lr`.
         "backbone_lr_scale": 1.0,
@@ -284,14 +308,48 @@ def get_config() -> ConfigDict:
         "step_boundaries": (0.6, 0.85),
         # "polynomial" only.
         "power": 2.0,
-        # Decoupled; never on biases and normalisation scales.
+        # Decoupled; see `decay_rules`.
         "weight_decay": 0.0,
-        "momentum": 0.9,  # "sgd" only, with Nesterov's correction.
+        # Which leaves decay: ordered ((regex, True or False), ...) (empty: all
+        # but biases and normalisation scales).
+        "decay_rules": (),
+        # Of "sgd" (with Nesterov's correction), "lars" and "muon".
+        "momentum": 0.9,
         "b1": 0.9,  # Adam's decay of the first moment.
         "b2": 0.999,  # Adam's decay of the second moment.
         "eps": 1e-8,  # Adam's addition to the denominator.
+        # Of the (first) moments: "bfloat16" halves them (empty: as the leaves).
+        "moments_dtype": "",
         # Largest global norm of the trained leaves' gradient (0: no clipping).
         "clip_norm": 0.0,
+        "clip_value": 0.0,  # Largest value of the gradient (0: no clipping).
+        # Largest norm of a unit's gradient as a share of its weights', such as
+        # 0.01; not of the head (0: no clipping).
+        "clip_adaptive": 0.0,
+        # Sharpness-aware: take the gradient at the worst place so far away,
+        # such as 0.05, at twice the compute (0: off).
+        "sam_rho": 0.0,
+      },
+      "regularise": {
+        # On the trained weights, biases and normalisation scales left out:
+        "l1": 0.0,  # times the sum of their sizes.
+        "l2": 0.0,  # times half the sum of their squares; not decoupled.
+        # L2-SP: times half the squared distance from the weights at the start.
+        "l2_sp": 0.0,
+        "l2_sp_head": 0.0,  # With it, of the head: from 0.
+        # Which leaves of the penalties: ordered ((regex, True or False), ...)
+        # (empty: as said above; for "l2_sp" all).
+        "rules": (),
+      },
+      "average": {
+        # What is evaluated, kept as best and exported: "", the weights; "ema",
+        # their moving average; "swa", their mean from `start` on.
+        "name": "",
+        "decay": 0.999,  # "ema": the share that an update keeps.
+        # "ema": begin with less, min(decay, (1 + t) / (10 + t)) at update t.
+        "warmup": True,
+        "start": 0.75,  # "swa": from this share of the run on.
+        "every_steps": 1,  # "swa": take every so many-th update.
       },
       "train": {
         # How long: epochs or steps, exactly one of the two.

@@ -45,6 +45,7 @@ _MODULES = {
       "metrics",
       "optim",
       "parallel",
+      "quantize",
       "r_drop",
       "rules",
       "schedules",

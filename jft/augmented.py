@@ -92,7 +92,7 @@ def refuse_none(run: Run, config: Any) -> None:
 
 def _plain(run: Run, ids: np.ndarray) -> Batch:
   """The examples as evaluation sees them: no part, no mirror image."""
-  val = run.splits.evals["val"].examples
+  val: Any = run.splits.evals["val"].examples
   source = run.splits.sources["train"]
   images = [val.encode(source[int(i)])["image"] for i in ids]
   return {"image": np.stack(images)}
@@ -135,7 +135,7 @@ def shares(label: np.ndarray, names: Sequence[str]) -> str:
   """
   order = np.argsort(-label, kind="stable")
   told = [f"{names[i]} {label[i]:.2f}" for i in order if label[i] >= 0.005]
-  return ", ".join(told) if len(told) > 1 else names[order[0]]
+  return ", ".join(told) if len(told) > 1 else str(names[order[0]])
 
 
 def _text(run: Run, batch: Batch, given: Batch, row: int) -> str:

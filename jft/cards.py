@@ -5,6 +5,7 @@ import reprlib
 from typing import Any
 
 from jft.errors import UserError, did_you_mean
+from jft.models.decoder_config import writes
 from jft.models.head import Head
 from jft.pretrained.dialect import Shapes
 from jft.pretrained.layouts import Entry
@@ -135,14 +136,13 @@ def own_classes(
     table: {jft name: Entry}.
     shapes: {source name: shape}.
   """
-  task = getattr(config, "task", "")
-  if task == "lm" and config.tied:
+  if writes(config) and config.tied:
     return config.vocab_size
   # A decoder's classifier has no bias.
   for leaf in ("bias", "out/bias", "class/bias", "kernel"):
     entry = table.get(f"params/head/{leaf}")
     if entry and entry.source in shapes:
-      if task in ("lm", "mlm"):
+      if writes(config) or getattr(config, "task", "") == "mlm":
         return config.vocab_size  # which may have been asked to grow
       return shapes[entry.source][0]
   return None

@@ -25,8 +25,9 @@ def draw(
   columns = len(rows[0])
   ratio = np.divide(*rows[0][0].pixels.shape[:2])
   cell = _SIDE_INCHES / columns
-  # A label takes 0.2 inches; between two pictures is a twentieth of them.
-  height = len(rows) * (0.95 * cell * ratio + 0.2) + 0.2
+  # A line of a label takes 0.13 inches; a twentieth is between two pictures.
+  most = max(len(_lines(picture, 99)) for row in rows for picture in row)
+  height = len(rows) * (0.95 * cell * ratio + 0.07 + 0.13 * most) + 0.2
   drawn = pictures.figure(height, colors)
   axes = drawn.subplots(len(rows), columns, squeeze=False)
   for places, row in zip(axes, rows, strict=True):
@@ -48,9 +49,14 @@ def _show(place: Any, picture: Picture, colors: Colors, *, most: int) -> None:
   place.set_yticks([])
   place.spines[:].set_visible(False)
   place.set_xlabel(
-    pictures.short(picture.label, most),
+    "\n".join(_lines(picture, most)),
     color=colors.muted,
     fontsize=7,
     labelpad=2,
     parse_math=False,
   )
+
+
+def _lines(picture: Picture, most: int) -> list[str]:
+  """Returns a label's lines: one for each class that has a share."""
+  return [pictures.short(part, most) for part in picture.label.split(", ")]

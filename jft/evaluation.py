@@ -78,7 +78,8 @@ def evaluate(
 
   Args:
     net: whose `apply` to run.
-    state: whose variables to run it with, a `TrainState` or the net itself.
+    state: whose variables to run it with: a `TrainState`, averaged where it has
+      an average, or the net itself.
     batches: every example once, as `data.eval_batches` makes them.
     task: loss and metrics.
 
@@ -86,7 +87,8 @@ def evaluate(
     UserError: if the batches hold no example.
   """
   step = functools.partial(_step, net.apply, task)
-  return measure(task, predict(step, state.variables, batches))
+  variables = getattr(state, "eval_variables", state.variables)
+  return measure(task, predict(step, variables, batches))
 
 
 def measure(task: Task, seen: Predictions) -> dict[str, float]:

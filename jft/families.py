@@ -3,12 +3,12 @@
 This is where models/ and pretrained/, which never import each other, meet.
 """
 
-import dataclasses
 import functools
 import types
 
 from jft import cards
 from jft.errors import UserError, did_you_mean
+from jft.family import Family
 from jft.models import (
   bert,
   convnext,
@@ -18,6 +18,7 @@ from jft.models import (
   efficientnet,
   efficientnet_hf,
   gemma,
+  gemma_to_hf,
   gpt2,
   llama,
   llama_config,
@@ -33,7 +34,6 @@ from jft.models import (
   vit_to_hf,
 )
 from jft.pretrained import timm_config
-from jft.pretrained.dialect import Dialect
 from jft.pretrained.names import bert as bert_names
 from jft.pretrained.names import convnext as convnext_names
 from jft.pretrained.names import densenet as densenet_names
@@ -48,42 +48,7 @@ from jft.pretrained.names import roberta as roberta_names
 from jft.pretrained.names import vgg as vgg_names
 from jft.pretrained.names import vit as vit_names
 from jft.pretrained.resample import resample_position
-from jft.typing import Any, Callable, Mapping, Rules
-
-
-@dataclasses.dataclass(frozen=True)
-class Family:
-  """What jft knows about one family.
-
-  Attributes:
-    name: such as "resnet".
-    kind: what it reads, "image" or "text".
-    presets: {name: config}.
-    module: (config, num_classes, **options) -> Linen module.
-    dialects: how its weights are written down, the most particular first.
-    stem: regex of the kernel that reads the image's channels, if any.
-    words: regex of the leaves with a row for every word, if any; scores: of
-      the kernel of a language model's head, with a column for every word.
-    positions: config -> (regex, fn(array, shape) -> array) of the leaves whose
-      shape follows from the image's size, if any.
-    from_hf: a `config.json` of transformers -> config; its `model_types`.
-    to_hf: (config, whether there is a head, the source's model type or "") ->
-      such a file's settings, so that `from_hf` gives the config back.
-  """
-
-  name: str
-  kind: str
-  presets: Mapping[str, Any]
-  module: Callable[..., Any]
-  dialects: tuple[Dialect, ...]
-  stem: str = ""
-  words: str = ""
-  scores: str = ""
-  positions: Callable[[Any], Rules] = lambda config: ()
-  from_hf: Callable[[Mapping[str, Any]], Any] | None = None
-  model_types: tuple[str, ...] = ()
-  to_hf: Callable[[Any, bool, str], dict[str, Any]] | None = None
-
+from jft.typing import Any, Mapping
 
 RESNET = Family(
   "resnet",
@@ -212,6 +177,7 @@ GPT2 = Family(
   words="params/embeddings/word/embedding",
   scores="params/head/kernel",
   from_hf=gpt2.Gpt2Config.from_hf,
+  to_hf=gpt2.to_hf,
   model_types=("gpt2",),
 )
 
@@ -224,6 +190,7 @@ GEMMA = Family(
   words="params/embeddings/word/embedding",
   scores="params/head/kernel",
   from_hf=gemma.GemmaConfig.from_hf,
+  to_hf=gemma_to_hf.to_hf,
   model_types=gemma.MODEL_TYPES,
 )
 

@@ -47,7 +47,7 @@ def finish(
     state = _restore_best(session, state)
     best_step = int(state.step)
     metrics, details = _measure(session, state)
-    sha256 = digests.sha256(state.variables)
+    sha256 = digests.sha256(state.eval_variables)
   summary: dict[str, Any] = {
     "status": status,
     "step": last_step,
@@ -81,7 +81,7 @@ def held_out(run: Any, state: Any) -> tuple[dict[str, float], dict[str, Any]]:
   metrics: dict[str, float] = {}
   details: dict[str, Any] = {}
   for split, batches in run.evals.items():
-    seen = evaluation.predict(run.eval_step, state.variables, batches)
+    seen = evaluation.predict(run.eval_step, state.eval_variables, batches)
     found = evaluation.measure(run.task, seen)
     metrics |= {f"{split}/{name}": v for name, v in found.items()}
     details = {"split": split, **run.task.report(seen, run.label_names)}

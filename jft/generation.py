@@ -6,10 +6,13 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from jft.adapters import Adapted
 from jft.errors import UserError
 from jft.models.cache import init_cache
+from jft.models.decoder_config import writes
 from jft.net import Net
 from jft.sampling import GREEDY, Sampling, sample
+from jft.tuning.adapters.prompt import Prompt
 from jft.typing import (
   Any,
   ApplyFn,
@@ -74,13 +77,15 @@ def generate(
   Source: transformers, GenerationMixin.generate, to which greedy texts are
     equal token by token.
   """
-  ids, mask = _checked(net, inputs, max_new_tokens)
+  learned = _learned_tokens(net)
+  ids, mask = _checked(net, inputs, max_new_tokens, learned)
   if sampling.temperature and key is None:
     raise UserError("sampling needs key=jax.random.key(0), or temperature=0.")
   return _generate(
     net.apply,
     net.spec.config,
     max_new_tokens,
+    learned,
     sampling,
     net.variables if variables is None else variables,
     ids,
@@ -91,11 +96,19 @@ def generate(
   )
 
 
+def _learned_tokens(net: Net) -> int:
+  """How many columns of the cache the prompts of adapters take."""
+  if not isinstance(net, Adapted):
+    return 0
+  methods = [net.methods[name] for name in net.active]
+  return sum(one.tokens for one in methods if isinstance(one, Prompt))
+
+
 def _checked(
-  net: Net, inputs: Mapping[str, Any], new: int
+  net: Net, inputs: Mapping[str, Any], new: int, learned: int
 ) -> tuple[Array, Array]:
   config = net.spec.config
-  if getattr(config, "task", "") != "lm":
+  if not writes(config):
     raise UserError(
       f"{net.spec.source or net.spec.preset!r} writes no text: generate needs a"
       " decoder with its language-model head (num_classes=None)."
@@ -115,10 +128,12 @@ def _checked(
       "a prompt is empty: give at least one token, such as the one that begins"
       " a text."
     )
-  if (most := int(lengths.max())) + new > config.max_tokens:
+  most = int(lengths.max())
+  if most + learned + new > config.max_tokens:
+    own = f", {learned} tokens of its adapter" if learned else ""
     raise UserError(
-      f"a prompt of {most} tokens and max_new_tokens={new} are more than the"
-      f" {config.max_tokens} that the model can read; shorten one of them."
+      f"a prompt of {most} tokens{own} and max_new_tokens={new} are more than"
+      f" the {config.max_tokens} that the model can read; shorten one of them."
     )
   if (top := int(jax.device_get(ids.max()))) >= config.vocab_size:
     raise UserError(
@@ -128,11 +143,12 @@ def _checked(
   return ids, mask
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
 def _generate(
   apply: ApplyFn,
   config: Any,
   new: int,
+  learned: int,
   sampling: Sampling,
   variables: Variables,
   ids: Int[Array, "b n"],
@@ -143,16 +159,18 @@ def _generate(
 ) -> Generated:
   b, n = ids.shape
   ids, mask = _to_the_right(ids, mask)
-  cache = init_cache(config, b, n + new, _dtype(apply, variables, ids, mask))
+  dtype = _dtype(apply, variables, ids, mask)
+  cache = init_cache(config, b, learned + n + new, dtype)
   keys = jax.vmap(lambda row: jax.random.fold_in(key, row))(jnp.arange(b))
 
   def choose(outputs: Any, step: Any) -> Int[Array, "b"]:
     drawn = jax.vmap(lambda k: jax.random.fold_in(k, step))(keys)
     return sample(outputs["logits"][:, -1], sampling, drawn)
 
-  def read(cache: Any, ids: Array, mask: Array) -> Any:
+  def read(cache: Any, ids: Array, mask: Array, **more: Any) -> Any:
+    last = jnp.full((b, 1), ids.shape[1] - 1)
     inputs = {"input_ids": ids, "attention_mask": mask, "cache": cache}
-    return apply(variables, inputs)
+    return apply(variables, {**inputs, "logits_at": last, **more})
 
   def go_on(carry: Any) -> Any:
     step, _, done, _, _ = carry
@@ -166,7 +184,8 @@ def _generate(
     done = done | jnp.isin(token, stop)
     return step + 1, token, done, written, outputs["cache"]
 
-  outputs = read(cache, ids, mask)
+  begins = {"begins": True} if learned else {}
+  outputs = read(cache, ids, mask, **begins)
   token = choose(outputs, 0)
   written = jnp.full((b, new), pad_id, jnp.int32).at[:, 0].set(token)
   done = jnp.isin(token, stop)

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jft import cards, families, shapes, tree
 from jft import options as options_of
 from jft.errors import UserError
-from jft.families import Family
+from jft.family import Family
+from jft.models.decoder_config import writes
 from jft.models.head import Head
 from jft.own import Loaded, Own
 from jft.pretrained import adapt, constants, formats, hub, sentence, surgery
@@ -179,7 +180,7 @@ def init(
   given, options = options_of.images(family, options)
   options = options_of.new_task(config, num_classes, options)
   config, options = options_of.configure(config, given, options)
-  if num_classes is None and getattr(config, "task", "") == "lm":
+  if num_classes is None and writes(config):
     num_classes = config.vocab_size
   if num_classes is None:
     raise UserError(f"init({arch!r}) needs num_classes, such as 10.")
@@ -291,7 +292,7 @@ def _resize(family: Family, config: Any, options: Mapping[str, Any]) -> Rules:
     rules.append((family.stem, surgery.fit_channels))
   if "vocab_size" in options:
     rules.append((family.words, surgery.fit_rows))
-    if family.scores and config.task == "lm":
+    if family.scores and writes(config):
       rules.append((family.scores, surgery.fit_columns))
   if "image_size" in options:
     rules += family.positions(config)

@@ -269,7 +269,9 @@ def _evaluate_and_save(
     _save(session, state, record, None)
     return state, record, "interrupted"
   state = run.recalibrated(state)
-  seen = evaluation.predict(run.eval_step, state.variables, run.evals["val"])
+  seen = evaluation.predict(
+    run.eval_step, state.eval_variables, run.evals["val"]
+  )
   found = evaluation.measure(run.task, seen)
   values = {f"val/{name}": value for name, value in found.items()}
   session.writer.write(step, attempt, values)
@@ -307,6 +309,7 @@ def _tell_phase(session: Session, step: int, attempt: int) -> None:
     if phase.start_step == step:
       trained = ", ".join(sorted(phase.labels))
       session.writer.event(step, attempt, "phase", trained=trained)
+      session.bar.line(f"from step {step} trained: {trained}")
 
 
 def _is_stale(session: Session, record: Record) -> bool:

@@ -68,8 +68,9 @@ def load_pretrained(
     sharding: where the leaves shall live: a `Sharding` for all of them, or a
       function (name, shape) -> Sharding; each leaf goes straight to its shards
       as soon as it is read. None is the default device.
-    **options: `dtype`, `param_dtype`, `remat`, and any field of the family's
-      config. `in_channels`, `image_size` and `vocab_size` fit the weights.
+    **options: `dtype`, `param_dtype`, `remat`; `attention`, who computes it
+      (`jft.models.attention.attend`); and any field of the family's config.
+      `in_channels`, `image_size` and `vocab_size` fit the weights.
       Images: `image_size`, `mean` and `std` of what the model was trained on,
       where the source does not say them, or not rightly.
 

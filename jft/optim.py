@@ -22,6 +22,8 @@ def by_label(
   labels: Params,
   *,
   clip_norm: float | None = None,
+  clip: optax.GradientTransformation | None = None,
+  penalty: optax.GradientTransformation | None = None,
   active: frozenset[str] | None = None,
 ) -> optax.GradientTransformation:
   """Optimizes each label's leaves with its own transform.
@@ -34,6 +36,9 @@ def by_label(
     transforms: {label: optimizer}; "freeze" needs none.
     labels: the tree that `freeze.label` returned for the full params.
     clip_norm: clips the global norm over all trained leaves together.
+    clip: another way to clip, such as `clip_value` or `clip_adaptive`.
+    penalty: what is added to the gradients before they are clipped, such as
+      `jft.tuning.penalties.l2_sp`; it sees all trained leaves.
     active: labels that move; the others' leaves and moments rest. None: all.
 
   Returns:
@@ -59,12 +64,45 @@ def by_label(
     for value in used
   }
   inner[FREEZE] = optax.set_to_zero()
-  clip = optax.identity() if clip_norm is None else _clip(clip_norm)
+  clips = [] if clip is None else [clip]
+  if clip_norm is not None:
+    clips.append(_clip(clip_norm))
   return optax.chain(
+    # What rests is set to zero behind the penalty, which would move it.
+    *([] if penalty is None else [penalty]),
     optax.multi_transform(moved, labels_of),
-    clip,
+    *(clips or [optax.identity()]),
     optax.multi_transform(inner, labels_of),
   )
+
+
+def clip_value(largest: float) -> optax.GradientTransformation:
+  """Cuts every value of the gradients at `largest`, either way."""
+  if largest <= 0:
+    raise UserError(f"clip_value({largest}): it must be above 0.")
+  return optax.clip(largest)
+
+
+def clip_adaptive(ratio: float) -> optax.GradientTransformation:
+  """Clips each unit's gradient to `ratio` times its weights' norm.
+
+  The head's gradients are left as they are, as the paper has it.
+
+  Args:
+    ratio: such as 0.01.
+
+  Source: Brock et al., 2021, "High-Performance Large-Scale Image Recognition
+    Without Normalization" (arXiv:2102.06171), equation 3.
+  """
+  if ratio <= 0:
+    raise UserError(f"clip_adaptive({ratio}): it must be above 0.")
+
+  def backbone(params: Params) -> Params:
+    return tree.map_with_names(
+      lambda name, leaf: not name.startswith("head/"), params
+    )
+
+  return optax.masked(optax.adaptive_grad_clip(ratio), backbone)
 
 
 def decay_mask(rules: Rules = NO_DECAY) -> Callable[[Params], Params]:

@@ -3,8 +3,10 @@
 import dataclasses
 
 from jft.errors import UserError, did_you_mean
-from jft.families import Family
-from jft.models.decoder_config import DecoderConfig
+from jft.family import Family
+from jft.models import vit_config
+from jft.models.decoder_config import DecoderConfig, writes
+from jft.models.text_config import TextConfig
 from jft.pretrained.preprocessing import GIVEN, check_given
 from jft.typing import Any, Mapping
 
@@ -29,7 +31,7 @@ def new_task(
     num_classes: of the new head, None or 0 without one.
     options: of the user, whose own word on the task counts.
   """
-  if num_classes and getattr(config, "task", "") == "lm":
+  if num_classes and writes(config):
     return {"task": "classification", **options}
   return dict(options)
 
@@ -54,7 +56,10 @@ def configure(
 
 def _of_modules(config: Any) -> tuple[str, ...]:
   usual = ("dtype", "param_dtype", "remat")
-  return (*usual, "scan") if isinstance(config, DecoderConfig) else usual
+  if isinstance(config, DecoderConfig):
+    return (*usual, "attention", "scan")
+  attends = isinstance(config, (TextConfig, vit_config.Config))
+  return (*usual, "attention") if attends else usual
 
 
 def _family_of(config: Any) -> str:

@@ -43,7 +43,7 @@ def predict_files(
   """
   config, network, label_names, state = restored.best_model(workdir)
   if config.task.name == "causal_lm":
-    tuned = dataclasses.replace(network, variables=state.variables)
+    tuned = dataclasses.replace(network, variables=state.eval_variables)
     config = completions.changed(config, generation)
     return completions.complete_files(config, tuned, files), []
   _check_answers(config, generation)
@@ -61,7 +61,7 @@ def predict_files(
   task = make_task(config, label_names)
   seen = evaluation.predict(
     jax.jit(make_predict_step(evaluated(config, network), task)),
-    state.variables,
+    state.eval_variables,
     batches,
   )
   rows = task.rows(seen, label_names)

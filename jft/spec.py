@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 import types
 
-from jft.families import Family
+from jft.family import Family
 from jft.models.head import Head
 from jft.pretrained import card, preprocessing, sentence
 from jft.pretrained.dialect import Dialect

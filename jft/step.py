@@ -37,11 +37,15 @@ class Hooks:
       `state.average` holds after the update.
     batch_norm: "auto" runs a BatchNorm that is frozen whole in inference mode,
       "frozen" every one, "update" none.
+    sam_rho: above 0, the gradient is that of the worst place at this distance
+      from the weights, over all active leaves together (twice the compute).
+      Source: Foret et al., 2021 (arXiv:2010.01412), without its batch parts.
   """
 
   augment: Callable[[Key, Batch], Batch] | None = None
   average: Callable[[Params, Params, Any, Array], Params] | None = None
   batch_norm: str = "auto"
+  sam_rho: float = 0.0
 
 
 _NONE = Hooks()
@@ -78,33 +82,31 @@ def make_train_step(
     live, held = tree.split(state.params, active)
     fixed = tree.merge(state.frozen, held)
     still = frozen_norm.still(hooks.batch_norm, live, fixed)
-    if hooks.augment is not None:
-      stream = rng.substream(state.key, "augment")
-      batch = hooks.augment(rng.at(stream, state.step, state.attempt), batch)
+    batch = _augmented(hooks, state, batch)
     totals = _totals(task, batch, axis_name)
     loss_fn = _make_loss(apply, task, fixed, still, totals, axis_name)
-    grads, metrics, model_state = _accumulate(
+    gradients = functools.partial(
+      _gradients,
       jax.grad(loss_fn, has_aux=True),
-      (live, state.model_state),
-      batch,
-      _device_key(state, axis_name),
-      accumulate,
+      model_state=state.model_state,
+      batch=batch,
+      key=_device_key(state, axis_name),
+      parts=accumulate,
+      axis_name=axis_name,
     )
-    grads, metrics = _all_sum((grads, metrics), axis_name)
+    grads, metrics, model_state = gradients(live)
+    if hooks.sam_rho:
+      # Metrics and statistics stay those of the weights themselves.
+      grads = gradients(_uphill(live, grads, hooks.sam_rho))[0]
     params, opt_state = _update(state, tx, grads, live, held)
-    grad_norm = optax.tree.norm(grads)
-    blamed = blame.bad_leaf(metrics["loss"], grad_norm, state.params, grads)
+    norm = optax.tree.norm(grads)
+    blamed = blame.bad_leaf(metrics["loss"], norm, state.params, grads)
     state = dataclasses.replace(
-      state,
-      step=state.step + 1,
-      params=params,
-      opt_state=opt_state,
-      model_state=model_state,
+      state, step=state.step + 1, params=params, opt_state=opt_state
     )
-    if hooks.average is not None:
-      mean = hooks.average(state.average, params, opt_state, state.step)
-      state = dataclasses.replace(state, average=mean)
-    return state, {**metrics, "grad_norm": grad_norm, "bad_leaf": blamed}
+    state = dataclasses.replace(state, model_state=model_state)
+    metrics |= {"grad_norm": norm, "bad_leaf": blamed}
+    return _averaged(hooks, state), metrics
 
   return step
 
@@ -208,6 +210,15 @@ def _device_key(state: TrainState, axis_name: str | None) -> Array:
   return jax.random.fold_in(key, index)
 
 
+def _gradients(
+  grad_fn, live, *, model_state, batch: Batch, key: Array, parts: int, axis_name
+):
+  """Returns gradients and metrics, summed over all devices, and statistics."""
+  carried = live, model_state
+  *sums, model_state = _accumulate(grad_fn, carried, batch, key, parts)
+  return *_all_sum(sums, axis_name), model_state
+
+
 def _accumulate(grad_fn, carried, batch: Batch, key: Array, parts: int):
   """Sums gradients and metrics over `parts` slices of the batch."""
   live, model_state = carried
@@ -235,6 +246,25 @@ def _accumulate(grad_fn, carried, batch: Batch, key: Array, parts: int):
     body, (model_state, zeros), (jnp.arange(parts), sliced)
   )
   return grads, metrics, model_state
+
+
+def _augmented(hooks: Hooks, state: TrainState, batch: Batch) -> Batch:
+  if hooks.augment is None:
+    return batch
+  stream = rng.substream(state.key, "augment")
+  return hooks.augment(rng.at(stream, state.step, state.attempt), batch)
+
+
+def _averaged(hooks: Hooks, state: TrainState) -> TrainState:
+  if hooks.average is None:
+    return state
+  now = state.average, state.params, state.opt_state, state.step
+  return dataclasses.replace(state, average=hooks.average(*now))
+
+
+def _uphill(live: Params, grads: Params, rho: float) -> Params:
+  scale = rho / jnp.maximum(optax.tree.norm(grads), 1e-12)
+  return jax.tree.map(lambda w, g: (w + scale * g).astype(w.dtype), live, grads)
 
 
 def _update(state: TrainState, tx, grads, live, held):

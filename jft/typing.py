@@ -12,7 +12,7 @@ from collections.abc import (
   Mapping,
   Sequence,
 )
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -64,6 +64,7 @@ __all__ = [
   "Key",
   "LossFn",
   "Mapping",
+  "NamedTuple",
   "Outputs",
   "Params",
   "PyTree",

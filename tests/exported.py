@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import json
 import unittest.mock
 
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 import tiny
 
 import jft
-from jft import curves, families, report, tree
+from jft import curves, data, families, report, tree
 from jft.cli.main import main
 
 LABELS = ("ant", "bee", "cat")
@@ -69,21 +70,46 @@ def images(net, count=2, seed=0):
   return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def train_bert(folder):
-  """Trains the tiny BERT on words for two steps; returns its workdir."""
-  (folder / "bert").mkdir()
-  tiny.write_bert(folder / "bert")
+def writer(arch):
+  """Returns a function that fills a folder, as `tiny.write_bert`: `arch`."""
+  small = {"width": 8, "depth": 1, "heads": 2, "mlp_width": 16}
+  small |= {"vocab_size": 20, "max_tokens": 64}
+  if arch == "gpt2":
+    small |= {"kv_heads": 2, "head_dim": 4}
+  else:
+    small["task"] = "mlm"
+  if arch == "roberta_base":
+    small["pad_id"] = 0
+
+  def write(folder):
+    tiny.write_bert(folder)
+    words = data.load_tokenizer(folder, 64).uncut
+    for file in folder.iterdir():
+      file.unlink()
+    jft.export(make(arch, num_classes=20, labels=(), **small), "hf", folder)
+    words.save(str(folder / "tokenizer.json"))
+    facts = {"tokenizer_class": "PreTrainedTokenizerFast"}
+    facts |= {"pad_token": "[PAD]"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(facts))
+
+  return write
+
+
+def train_text(folder, *more, write=tiny.write_bert):
+  """Trains a tiny text model for two steps; returns its workdir."""
+  (folder / "source").mkdir()
+  write(folder / "source")
   rows = [
     f"{word} film {i},{word}" for word in ("bad", "good") for i in range(9)
   ]
   (folder / "train.csv").write_text("\n".join(["text,label", *rows]))
   overrides = tiny.overrides(
-    folder / "bert",
+    folder / "source",
     f"data.train=csv:{folder}/train.csv",
     f"data.validation=csv:{folder}/train.csv",
     *("data.train_examples=0", "data.test_fraction=0", "data.max_length=7"),
     *("tune.preset=full", "tune.blocks=0", "train.steps=2"),
-    *("eval.every_steps=2", "train.preflight=warn"),
+    *("eval.every_steps=2", "train.preflight=warn", *more),
   )
   workdir = folder / "workdir"
   argv = ["train", "--config=default", f"--workdir={workdir}", "--json"]

@@ -10,11 +10,11 @@ import tiny
 from PIL import Image
 
 from jft import config as configs
-from jft import loop, tree
+from jft import loop, optimizers, tree
 from jft.build import build, check
 from jft.build.data import make_sources
 from jft.build.inputs import read_inputs
-from jft.build.run import total_steps
+from jft.build.lengths import total_steps
 from jft.build.sources import open_source
 from jft.build.tuning import make_tuning
 from jft.errors import UserError
@@ -49,7 +49,8 @@ def test_recipes_are_sound(monkeypatch):
   [
     (
       ["optim.name=adamv"],
-      "optim.name='adamv': choose one of adamw, adam, sgd, lamb."
+      "optim.name='adamv': choose one of adamw, adam, sgd, lamb, lars, lion,"
+      " adafactor, muon, schedule_free, prodigy."
       " Did you mean 'adam' or 'adamw'?",
     ),
     (["model.dtype=float16"], "model.dtype='float16': choose one of float32"),
@@ -113,7 +114,7 @@ def test_recipes_are_sound(monkeypatch):
     ),
     (
       ["optim.name=sgd", "optim.weight_decay=0.1"],
-      "optim.weight_decay=0.1 is decoupled, which optim.name='sgd' does not",
+      "optim.name='sgd': weight_decay=0.1 is decoupled, which 'sgd' does not",
     ),
     (["optim.step_boundaries=0.5,2"], "must be shares of the run, between 0"),
     (["optim.step_boundaries=a,b"], "optim.step_boundaries=('a', 'b') must be"),
@@ -337,7 +338,7 @@ def test_schedules(schedule, rates):
   assert got == pytest.approx(rates, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "lamb"])
+@pytest.mark.parametrize("name", sorted(optimizers.NAMES))
 def test_optimizers_move_the_trained_leaves_alone(name):
   made = tuning(f"optim.name={name}", "tune.preset=linear_probe")
   tx = made.tx(0)

@@ -10,6 +10,7 @@ from jft import data
 from jft.build import check
 from jft.build.model import load_net
 from jft.errors import UserError
+from jft.models.head import Head
 
 NAMES = ("bad", "good")
 
@@ -49,6 +50,13 @@ def test_more_new_tokens_than_rows_make_the_embedding_grow(source):
   made = load_net(recipe(source, f"model.new_tokens={new}"), NAMES)
   assert made.params["embeddings"]["word"]["embedding"].shape[0] == 23
   assert made.report.counts()["resized"] == 1
+
+
+def test_a_head_of_which_nothing_is_asked_is_the_familys_own(source):
+  tuned = recipe(source, "tune.preset=full", "tune.blocks=0")
+  assert load_net(tuned, NAMES).spec.head == 2
+  probe = recipe(source, "tune.preset=linear_probe", "tune.blocks=0")
+  assert load_net(probe, NAMES).spec.head == Head(2)
 
 
 def test_a_prior_is_the_shares_of_the_training_classes(source):

@@ -98,6 +98,7 @@ def golden(name, got):
     "inspect",
     "models",
     "check",
+    "augment",
     "replay",
     "prove-resume",
     "bisect",
@@ -503,6 +504,24 @@ def test_check_json(trained, capsys):
     "gradient": "ok",
     "overfit": "warning",
   }
+
+
+def test_augment_draws_a_sheet(tmp_path, capsys, monkeypatch):
+  output = tmp_path / "sheet.png"
+  command = [
+    "augment",
+    "--config=quickstart",
+    f"--output={output}",
+    "--rows=2",
+    "--columns=2",
+    "--config.data.augment=flip",
+  ]
+  found = strict(said(capsys, [*command, "--json"]).out)
+  assert found["output"] == str(output)
+  assert [len(row) for row in found["labels"]] == [3, 3]
+  assert output.read_bytes()[:4] == b"\x89PNG"
+  assert "--rows=0" in said(capsys, [*command, "--rows=0"], code=2).err
+  assert ".png" in said(capsys, [*command, "--output=x.jpg"], code=2).err
 
 
 def test_check_of_a_broken_set(tmp_path, capsys):

@@ -17,7 +17,9 @@ PAGES = (
   "BUILD.md",
   "CHANGELOG.md",
   "README.md",
+  "docs/augmentation.md",
   "docs/export.md",
+  "docs/language_models.md",
   "docs/models.md",
   "docs/reliability.md",
   "docs/reproducibility.md",
@@ -61,7 +63,7 @@ def test_links_lead_somewhere(page):
     if target.startswith("http"):
       continue
     path, _, anchor = target.partition("#")
-    path = path or page
+    path = str(pathlib.Path(page).parent / path) if path else page
     if not (ROOT / path).exists() or (anchor and anchor not in anchors(path)):
       lost.append(target)
   assert lost == []
@@ -91,7 +93,13 @@ def test_tests_that_are_named_exist(page):
 
 @pytest.mark.parametrize(
   "page",
-  ["BUILD.md", "README.md", "docs/export.md", "docs/reproducibility.md"],
+  [
+    "BUILD.md",
+    "README.md",
+    "docs/augmentation.md",
+    "docs/export.md",
+    "docs/reproducibility.md",
+  ],
 )
 def test_commands_are_accepted(page, monkeypatch):
   monkeypatch.chdir(ROOT)
@@ -109,7 +117,9 @@ def test_commands_are_accepted(page, monkeypatch):
     assert [o for o in known if o not in help_text] == []
 
 
-@pytest.mark.parametrize("page", ["BUILD.md", "README.md", "docs/models.md"])
+@pytest.mark.parametrize(
+  "page", ["BUILD.md", "README.md", "docs/augmentation.md", "docs/models.md"]
+)
 def test_configs_and_their_keys_exist(page, monkeypatch):
   monkeypatch.chdir(ROOT)
   for words in commands(page):
@@ -157,12 +167,26 @@ def test_the_program_of_own_models_runs(tmp_path):
 
 
 @pytest.mark.xdist_group("docs")
+def test_the_program_of_augmentation_runs(tmp_path):
+  (program,) = blocks("docs/augmentation.md", "python")
+  assert run(program, tmp_path).stdout == "(32, 8, 8, 1) (32, 10) 1.0\n"
+
+
+@pytest.mark.xdist_group("docs")
 def test_the_program_of_exports_runs(tmp_path):
   (program,) = blocks("docs/export.md", "python")
   first, second, third = run(program, tmp_path).stdout.splitlines()
   assert first == "True ['export.json', 'model.json', 'model.stablehlo']"
   assert second == "('cpu', 'tpu', 'cuda') (5, 10)"
   assert third == "{'loaded': 57}"
+
+
+@pytest.mark.xdist_group("docs")
+def test_the_program_of_language_models_runs(tmp_path):
+  (program,) = blocks("docs/language_models.md", "python")
+  measured, written = run(program, tmp_path).stdout.splitlines()
+  assert float(measured.removeprefix("perplexity ")) < 1.3
+  assert written == "the cat sat on the mat"
 
 
 def run(program, folder):

@@ -359,7 +359,7 @@ def test_an_unknown_target(bert, tmp_path):
 def run(tmp_path_factory):
   """A workdir of a BERT tuned for two steps, of 7 tokens at most."""
   folder = tmp_path_factory.mktemp("run")
-  return exported.train_bert(folder)
+  return exported.train_text(folder)
 
 
 def test_a_run_is_exported_as_it_is(run, tmp_path, capsys):

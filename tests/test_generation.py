@@ -72,6 +72,20 @@ def test_greedy_texts_are_those_of_reading_everything_anew(net):
   assert right.tokens.tolist() == expected
 
 
+def test_no_word_is_scored_but_the_next(net):
+  """Of the prompt, too: its logits would be the largest array of all."""
+  seen = []
+
+  def apply(*args, **kwargs):
+    outputs = net.apply(*args, **kwargs)
+    seen.append((kwargs or args[1]["input_ids"].shape, outputs["logits"].shape))
+    return outputs
+
+  watched = dataclasses.replace(net, apply=apply)
+  generate(watched, {"input_ids": [[1, 2, 3, 4, 5]]}, max_new_tokens=2)
+  assert seen[1:] == [((1, 5), (1, 1, 11)), ((1, 1), (1, 1, 11))]
+
+
 def test_a_stop_token_ends_a_row(net):
   free = generate(net, {"input_ids": [[1, 2, 3, 4, 5]]}, max_new_tokens=6)
   text = free.tokens[0].tolist()

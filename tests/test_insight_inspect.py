@@ -55,9 +55,15 @@ def test_parts_in_the_order_of_the_network(found):
 
 def test_phases_and_what_they_cost(found):
   assert found.phases == [
-    {"start_step": 0, "labels": ["head"]},
-    {"start_step": 6, "labels": ["backbone", "head"]},
+    {
+      "start_step": start,
+      "begins": f"step {start}",
+      "labels": labels,
+      "lr_scale": 1.0,
+    }
+    for start, labels in [(0, ["head"]), (6, ["backbone", "head"])]
   ]
+  assert found.rates == ["peak learning rates: backbone 0.02; head 0.02"]
   head, top, full = (
     found.step_flops[name] for name in ("phase 0", "phase 1", "full")
   )

@@ -140,6 +140,23 @@ def interrupt_at(monkeypatch, step):
   monkeypatch.setattr(loop, "training_steps", steps)
 
 
+def count_traces(monkeypatch):
+  """Returns a list that grows by one whenever a step is traced."""
+  traces, original = [], build_run.make_train_step
+
+  def counting(*args, **kwargs):
+    step = original(*args, **kwargs)
+
+    def counted(*args, **kwargs):
+      traces.append(1)
+      return step(*args, **kwargs)
+
+    return counted
+
+  monkeypatch.setattr(build_run, "make_train_step", counting)
+  return traces
+
+
 def poison(monkeypatch, bad):
   """Makes the batches whose number is `bad` NaN; returns the numbers read."""
   original, read = Run.train_batches, []
@@ -198,19 +215,8 @@ PHASED = ("tune.head_first=0.5", "eval.every_steps=3", "checkpoint.keep_last=9")
 @pytest.fixture(scope="module")
 def phased(source, tmp_path_factory):
   """The head alone up to step 6; counts how often a step is traced."""
-  traces, original = [], build_run.make_train_step
-
-  def counting(*args, **kwargs):
-    step = original(*args, **kwargs)
-
-    def counted(*args, **kwargs):
-      traces.append(1)
-      return step(*args, **kwargs)
-
-    return counted
-
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(build_run, "make_train_step", counting)
+    traces = count_traces(patch)
     run = fit(
       tiny.recipe(source, *PHASED),
       tmp_path_factory.mktemp("phased") / "run",
@@ -259,6 +265,84 @@ def test_the_phase_is_told_when_it_begins(phased):
   rates = {r["step"]: r["lr/backbone"] for r in rows if "lr/backbone" in r}
   assert [step for step, rate in rates.items() if rate == 0] == [*range(1, 7)]
   assert rates[7] == pytest.approx(0.02)  # its schedule begins with it
+
+
+GRADUAL = (
+  *("tune.preset=full", "tune.blocks=0", "tune.unfreeze=gradual"),
+  *("eval.every_steps=2", "checkpoint.keep_last=9", "train.preflight=off"),
+  *("optim.schedule=linear", "optim.layer_decay=0.5"),
+)
+BY_STEPS = (*GRADUAL, "tune.unfreeze_every_steps=4")
+# So low a rate that no answer changes: the second evaluation is a plateau.
+BY_PLATEAU = (*GRADUAL, "tune.unfreeze_patience=1", "optim.lr=1e-7")
+THAWS = {BY_STEPS: [4, 8], BY_PLATEAU: [4, 6]}
+
+
+@pytest.fixture(
+  scope="module",
+  params=[BY_PLATEAU, pytest.param(BY_STEPS, marks=pytest.mark.slow)],
+  ids=["plateau", "steps"],
+)
+def thawing(source, tmp_path_factory, request):
+  """Head, then the upper block, then all; counts how often a step is traced."""
+  with pytest.MonkeyPatch.context() as patch:
+    traces = count_traces(patch)
+    workdir = tmp_path_factory.mktemp("thawing") / "run"
+    run = fit(tiny.recipe(source, *request.param), workdir, 0, *range(2, 12, 2))
+  return run, request.param, traces
+
+
+def test_blocks_thaw_from_the_top_down_with_one_trace_a_phase(thawing):
+  run, overrides, traces = thawing
+  starts = THAWS[overrides]
+  assert len(traces) == 3
+  assert [row["step"] for row in run.events("phase")] == starts
+  parts = [{"head"}, {"block_01"}, {"block_00", "stem"}]
+  for step in range(0, 12, 2):
+    names = moved(run, step, step + 2)
+    params = {n.split("/")[1] for n in names if n.startswith("params/")}
+    phases = 1 + sum(start <= step for start in starts)
+    assert params == set().union(*parts[:phases])
+    # Moments of what is frozen rest, and its statistics too.
+    rest = [n for n in names if "opt_state" in n or "model_state" in n]
+    for part in set().union(*parts[phases:]):
+      assert not any(part in name for name in rest)
+  assert {len(arrays) for arrays in run.checkpoints.values()} == {len(run.last)}
+
+
+@pytest.mark.parametrize("step", [5, 6])
+def test_resume_between_thaws(source, thawing, tmp_path, monkeypatch, step):
+  run, overrides, _ = thawing
+  config = tiny.recipe(source, *overrides)
+  with monkeypatch.context() as patch:
+    interrupt_at(patch, step)
+    assert fit(config, tmp_path).summary["step"] == step
+  resumed = fit(config, tmp_path)
+  assert tiny.same_bits(resumed.last, run.last)
+  assert resumed.numbers == run.numbers
+  assert [row["step"] for row in resumed.events("phase")] == THAWS[overrides]
+
+
+def test_a_roll_back_keeps_the_thaws_that_led_to_its_state(
+  source, tmp_path, monkeypatch
+):
+  poison(monkeypatch, lambda number: number == 5)
+  run = fit(tiny.recipe(source, *BY_PLATEAU), tmp_path)
+  assert run.summary["incidents"][0]["rolled_back_to"] == 4
+  assert [row["step"] for row in run.events("phase")] == [4, 4, 6]
+  assert run.last["attempt"] == 1
+
+
+def test_early_stopping_waits_for_the_last_phase(source, tmp_path):
+  run = fit(tiny.recipe(source, *BY_PLATEAU, "stop.patience=1"), tmp_path)
+  # The best is at 2; 4 and 6 thaw, and 8 is the first that may end the run.
+  assert (run.summary["status"], run.summary["step"]) == ("early_stopped", 8)
+
+
+def test_a_plateau_too_late_for_the_warm_up_thaws_nothing(source, tmp_path):
+  late = ("eval.every_steps=5", "optim.warmup_steps=3")
+  run = fit(tiny.recipe(source, *BY_PLATEAU, *late), tmp_path)
+  assert (run.summary["status"], run.events("phase")) == ("completed", [])
 
 
 # --- interrupted and resumed -------------------------------------------------

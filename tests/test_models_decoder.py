@@ -88,6 +88,22 @@ def test_the_cache_changes_nothing(case, scan, tmp_path):
 
 
 @pytest.mark.parametrize("case", ONE_EACH)
+def test_words_are_scored_at_the_columns_asked_for(case, tmp_path):
+  net = golden.load(tmp_path, case)
+  inputs = decoder_cases.inputs(case)
+  at = np.array([[8, 0], [3, 3], [5, 7]])
+  run = golden.jit(net.apply)
+  every = np.asarray(run(net.variables, inputs)["logits"])
+  got = run(net.variables, inputs | {"logits_at": at})["logits"]
+  want = np.take_along_axis(every, at[..., None], axis=1)
+  np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+  with pytest.raises(
+    UserError, match=r"logits_at \[b k\], of 3 rows, got \[8\]"
+  ):
+    net.apply(net.variables, inputs | {"logits_at": at[0].repeat(4)})
+
+
+@pytest.mark.parametrize("case", ONE_EACH)
 def test_packed_texts_do_not_see_each_other(case, tmp_path):
   net = golden.load(tmp_path, case)
   rng = np.random.default_rng(0)

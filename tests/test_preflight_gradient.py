@@ -58,7 +58,9 @@ def run(
   txs = [optim.by_label(transforms, labels, active=p.labels) for p in phases]
   return types.SimpleNamespace(
     state=TrainState.create(net, labels, txs[0]),
-    tuning=types.SimpleNamespace(labels=labels, phases=phases),
+    tuning=types.SimpleNamespace(
+      labels=labels, phases=phases, batch_norm="auto"
+    ),
     make_step=make_step,
     steps=[make_step(i, tx) for i, tx in enumerate(txs)],
   )

@@ -1,5 +1,7 @@
 """ConvNeXt's names: four projects' files, whole and nothing else."""
 
+import dataclasses
+
 import pytest
 from golden import convnext as case
 from golden import nets, packed
@@ -7,19 +9,15 @@ from golden import nets, packed
 from jft import families, tree
 
 PRESETS = packed.presets("convnext")
-CONV_MLP = ("atto", "femto", "pico", "nano")
 
 
 @pytest.mark.parametrize("layout", PRESETS)
 def test_presets_have_the_originals_names_shapes_and_counts(layout):
   for preset, (parameters, digest) in PRESETS[layout].items():
-    small = preset.split("_")[1] in CONV_MLP
-    model = nets.Case(
-      "convnext",
-      layout,
-      families.preset(preset)[1],
-      hint=case.CONV_MLP if small else (),
-    )
+    config = families.preset(preset)[1]
+    model = nets.Case("convnext", layout, config)
+    written = model.dialect.written(config)
+    model = dataclasses.replace(model, hint=tuple(written.items()))
     variables = tree.unflatten(nets.target(model, 1000))
     assert tree.count(variables["params"]) == parameters
     assert packed.digest(nets.source_shapes(model, 1000)) == digest

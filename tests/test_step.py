@@ -10,7 +10,7 @@ import small
 from jft import optim, tasks, tree
 from jft.state import TrainState
 from jft.step import Hooks, make_eval_step, make_train_step
-from jft.tuning import freeze
+from jft.tuning import freeze, unfreeze
 
 TASK = tasks.classification()
 NET = small.net()
@@ -74,6 +74,33 @@ def test_no_gradient_is_computed_for_frozen_leaves():
   assert full - probe > 1.9 * matmuls - 2 * 16 * 5 * 8  # No input gradient.
   head = 2 * 16 * 16 * 3
   assert probe - cost < 2 * head + 60 * 51 + 40 * 16 * 3
+
+
+def test_each_phase_of_a_gradual_schedule_costs_its_own_gradient():
+  def cost(labels, active):
+    tx = optim.by_label(
+      {label: optax.sgd(0.1) for label in {*tree.flatten(labels).values()}},
+      labels,
+      active=active,
+    )
+    state = TrainState.create(NET, labels, tx)
+    trained = freeze.is_trained(labels, active)
+    return flops(state, make_train_step(NET.apply, TASK, tx, active=trained))
+
+  labels, phases = unfreeze.gradual(
+    freeze.label(PARAMS, freeze.full(PARAMS)), 1, frozenset({"head"})
+  )
+  got = [cost(labels, active) for active in phases]
+  # As much as a run that never trains more, whose state holds no more.
+  alone = [
+    cost(freeze.label(PARAMS, rules), None)
+    for rules in (freeze.linear_probe(PARAMS), freeze.top_blocks(PARAMS, 1))
+  ]
+  assert got[:2] == pytest.approx(alone, rel=0.005)
+  # A phase adds the gradients of its kernels and of what is between them and
+  # the phase before, for 16 rows; the lowest kernel's inputs need none.
+  assert got[1] - got[0] > 2 * 16 * (16 * 16 + 16 * 3)
+  assert got[2] - got[1] > 2 * 16 * (16 * 16 + 2 * 8 * 16 + 5 * 8)
 
 
 def test_an_inactive_phase_moves_nothing_of_its_label():
@@ -250,3 +277,46 @@ def test_augment_sees_a_key_of_the_step_and_average_sees_the_new_params():
     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
   head = state.eval_variables["params"]["head"]
   np.testing.assert_array_equal(head["kernel"], state.average["head"]["kernel"])
+
+
+def test_sam_takes_the_gradient_uphill_as_optax_does():
+  labels = freeze.label(PARAMS, freeze.top_blocks(PARAMS, 1))
+  # Statistics at rest: optax evaluates the loss at other weights.
+  batch, rho = small.batch(), 0.05
+  trained, frozen = tree.split(PARAMS, freeze.is_trained(labels))
+  rest = {k: v for k, v in NET.variables.items() if k != "params"}
+
+  def loss(params, _):
+    variables = {"params": tree.merge(params, frozen), **rest}
+    outputs = NET.apply(variables, batch["image"])
+    return TASK.loss(outputs, batch).mean()
+
+  sam = optax.contrib.sam(
+    optax.sgd(0.1),
+    optax.chain(optax.contrib.normalize(), optax.sgd(rho)),
+    opaque_mode=True,
+  )
+  updates, _ = sam.update(
+    jax.grad(loss)(trained, 0),
+    sam.init(trained),
+    trained,
+    grad_fn=jax.grad(loss),
+  )
+  expected = optax.apply_updates(trained, updates)
+  tx = optim.by_label({k: optax.sgd(0.1) for k in ("head", "backbone")}, labels)
+  hooks = Hooks(batch_norm="frozen", sam_rho=rho)
+  for accumulate in (1, 2):
+    step = make_train_step(
+      NET.apply, TASK, tx, hooks=hooks, accumulate=accumulate
+    )
+    after, _ = jax.jit(step)(TrainState.create(NET, labels, tx), batch)
+    for a, b in zip(
+      *map(jax.tree.leaves, (after.params, expected)), strict=True
+    ):
+      np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+  plain = make_train_step(NET.apply, TASK, tx, hooks=Hooks(batch_norm="frozen"))
+  other, _ = jax.jit(plain)(TrainState.create(NET, labels, tx), batch)
+  gap = jax.tree.map(
+    lambda a, b: jnp.abs(a - b).max(), after.params, other.params
+  )
+  assert max(map(float, jax.tree.leaves(gap))) > 1e-5

@@ -62,5 +62,8 @@ def test_what_is_nested_or_added_lies_as_deep_as_its_module():
   assert depth.part("encoder/block_07/fc/kernel") == "encoder/block_07"
   assert depth.part("encoder/norm/scale") == "above"
   assert depth.part("adapters/mine/block_07/fc/lora_a") == "block_07"
+  names = ["block_00/w", "teacher/params/block_00/w", "teacher/block_01/w"]
+  assert [*depth.depths(names).values()] == [1, 2, 2]
+  assert depth.blocks(names) == ["block_00"]
   names = ["a/block_1/w", "a/block_10/w", "a/block_2/w", "scale"]
   assert depth.depths(names) == dict(zip(names, (1, 3, 2, 4), strict=True))

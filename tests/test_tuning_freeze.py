@@ -1,8 +1,10 @@
+import jax
+import jax.numpy as jnp
 import optax
 import pytest
 
 import small
-from jft import tree
+from jft import families, tree
 from jft.errors import UserError
 from jft.tuning import freeze
 
@@ -104,3 +106,45 @@ def test_parts_by_name():
 def test_presets_of_what_is_not_there():
   with pytest.raises(UserError, match="no normalisation outside its head"):
     freeze.norm_only({"fc": {"bias": 0}, "head": {"norm": {"scale": 0}}})
+
+
+IDS = jax.ShapeDtypeStruct((1, 4), jnp.int32)
+TEXT = {"input_ids": IDS, "attention_mask": IDS}
+IMAGE = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
+
+
+@pytest.mark.parametrize(
+  ("family", "preset", "norms", "biases"),
+  [
+    # 25 norms of 768; of BERT's biases the paper trains "about 100 thousand":
+    # 12 (7 x 768 + 3,072), the embeddings' norm and the pooler.
+    ("bert", "bert_base", 25 * 2 * 768, 102912),
+    ("vit", "vit_base_patch16_224", 25 * 2 * 768, 102912),
+    ("gpt2", "gpt2", 25 * 2 * 768, 102144),
+    # 53,120: torchvision's, of which Frankle et al. speak.
+    ("resnet", "resnet50", 53120, 26560),
+    ("densenet", "densenet121", 83648, 41824),
+    ("vgg", "vgg16_bn", 8448, 16640),
+    # 61 norms of 576 and no bias; 73 of 640 and 36 of 256.
+    ("llama", "smollm2_135m", 61 * 576, None),
+    ("gemma", "gemma_3_270m", 73 * 640 + 36 * 256, None),
+  ],
+)
+def test_counts_of_what_the_papers_train(family, preset, norms, biases):
+  known = families.FAMILIES[family]
+  module = known.module(known.presets[preset], None)
+  inputs = IMAGE if known.kind == "image" else TEXT
+  init = jax.eval_shape(module.init, jax.random.key(0), inputs)
+  params = init["params"]
+  flat = tree.flatten(params)
+
+  def count(rules):
+    labels = tree.flatten(freeze.label(params, rules))
+    return sum(flat[n].size for n, value in labels.items() if value != "freeze")
+
+  assert count(freeze.norm_only(params)) == norms
+  if biases is None:
+    with pytest.raises(UserError, match="no bias outside its head"):
+      freeze.bias_only(params)
+  else:
+    assert count(freeze.bias_only(params)) == biases

@@ -7,9 +7,12 @@ from jft.errors import UserError, did_you_mean
 from jft.net import Net
 from jft.own import Own
 from jft.pretrained.report import Report, Row
+from jft.tuning import quantized
 from jft.tuning.adapters.method import ADAPTERS, Method, wrap
 from jft.tuning.adapters.sites import Site, probe
 from jft.typing import Any, ApplyFn, Iterable, Key, Mapping, Params
+
+_ROWS = f"params/{ADAPTERS}/"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +71,11 @@ def add(
   Raises:
     UserError: if the method does not fit the network, or the name is taken.
   """
+  if quantized.is_quantized(net.params):
+    raise UserError(
+      f"adapter {name!r}: the network is quantised; add it before, it starts"
+      " from the kernels as loaded."
+    )
   check_free(net.methods if isinstance(net, Adapted) else {}, name)
   fresh = method.init(base(net.params), key, at or sites(net))
   params = method.rebase(base(net.params), fresh)
@@ -83,6 +91,17 @@ def switch(net: Adapted, *names: str) -> Adapted:
   check_known(net, names)
   apply = wrap(net.inner, net.methods, names)
   return dataclasses.replace(net, apply=apply, active=names)
+
+
+def bare(net: Adapted) -> Net:
+  """Returns the network without its adapters."""
+  rows = (r for r in net.report if not (r.name or "").startswith(_ROWS))
+  return Net(
+    net.inner,
+    {**net.variables, "params": base(net.params)},
+    net.spec,
+    Report(tuple(rows)),
+  )
 
 
 def base(params: Params) -> Params:
@@ -119,7 +138,7 @@ def rows_of(name: str, fresh: Params) -> tuple[Row, ...]:
   """Returns the report's rows of a fresh adapter."""
   return tuple(
     Row(
-      f"params/{ADAPTERS}/{name}/{leaf}",
+      f"{_ROWS}{name}/{leaf}",
       None,
       "reinit",
       tuple(value.shape),

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jft.adapters.adapted import Adapted, base
 from jft.errors import UserError
 from jft.net import Net
+from jft.tuning import quantized
 from jft.tuning.adapters.method import ADAPTERS
 from jft.typing import Any
 
@@ -44,6 +45,11 @@ def merge(
     UserError: if an adapter cannot be merged, changes nothing, or the merged
       network's outputs differ.
   """
+  if quantized.is_quantized(net.params):
+    raise UserError(
+      "merge: the base is quantised, its kernels are codes; make it float first"
+      " by jft.quantize.dequantize(net)."
+    )
   params, trees = base(net.params), net.params.get(ADAPTERS, {})
   for name in net.active:
     params = net.methods[name].merge(params, trees[name])

@@ -19,7 +19,7 @@ or where a run resumed.
 
 from jft.augment.batch import Augment, chain, on_images
 from jft.augment.images import crop, crop_flip, flip
-from jft.augment.mix import mix
+from jft.augment.mixing import mix
 from jft.augment.tokens import Vocabulary, token_masking, word_dropout
 from jft.augment.views import averaged
 

@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from jft import rng
-from jft.augment.ops import Op
+from jft.augment.ops import Draws, Op
+from jft.augment.tone import Image
 from jft.errors import UserError
-from jft.typing import Batch, Callable, Key, Sequence
+from jft.typing import Array, Batch, Callable, Float, Key, Sequence
 
 Augment = Callable[[Key, Batch], Batch]
 
@@ -36,14 +37,18 @@ def on_images(
   """Returns the ops, in order, over `batch["image"]`, Float["b h w c"].
 
   Args:
-    ops: (key, picture of values 0 to 1) -> picture; see `jft.augment.ops`.
+    ops: of pictures, values 0 to 1; see `jft.augment.ops`.
     mean, std: how the batch's images are normalised, a value a channel; what
       the ops see is `x * std + mean`.
   """
 
-  def one(key: Key, image):
-    for i, op in enumerate(ops):
-      image = op(jax.random.fold_in(key, i), image)
+  total = sum(op.draws for op in ops)
+
+  def one(u: Draws, image: Image) -> Image:
+    used = 0
+    for op in ops:
+      image = op.apply(u[used : used + op.draws], image)
+      used += op.draws
     return image
 
   def augment(key: Key, batch: Batch) -> Batch:
@@ -52,11 +57,17 @@ def on_images(
     images = batch["image"]
     centre, scale = (jnp.asarray(x, jnp.float32) for x in (mean, std))
     shown = images.astype(jnp.float32) * scale + centre
-    keys = per_example(rng.substream(key, "images"), batch)
-    changed = (jax.vmap(one)(keys, shown) - centre) / scale
+    u = draws(rng.substream(key, "images"), batch, total)
+    changed = (jax.vmap(one)(u, shown) - centre) / scale
     return {**batch, "image": changed.astype(images.dtype)}
 
   return augment
+
+
+def draws(key: Key, batch: Batch, count: int) -> Float[Array, "b count"]:
+  """Returns even numbers in [0, 1) for each example."""
+  keys = per_example(key, batch)
+  return jax.vmap(lambda one: jax.random.uniform(one, (count,)))(keys)
 
 
 def per_example(key: Key, batch: Batch) -> Key:

@@ -2,17 +2,19 @@
 
 import math
 
-import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
-from jft.typing import Array, ArrayLike, Bool, Key
+from jft.typing import Array, Bool, Float
 
 Box = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]
 _TRIES = 10
+DRAWS = 2 * _TRIES + 2
+"""How many numbers decide."""
 
 
 def draw(
-  key: Key,
+  u: Float[Array, "22"],
   shape: tuple[int, int],
   area: tuple[float, float],
   ratio: tuple[float, float],
@@ -22,7 +24,7 @@ def draw(
   """Draws up to ten rectangles and takes the first that fits.
 
   Args:
-    key: what decides.
+    u: what decides, numbers even in [0, 1).
     shape: height and width of the picture.
     area: the least and the greatest share of its area, drawn evenly.
     ratio: the least and the greatest width / height, evenly in its logarithm.
@@ -31,10 +33,9 @@ def draw(
   Returns:
     (did one fit?, the rectangle; of no meaning where none did).
   """
-  keys = jax.random.split(key, 4)
   low, high = math.log(ratio[0]), math.log(ratio[1])
-  shares = jax.random.uniform(keys[0], _TRIES, minval=area[0], maxval=area[1])
-  ratios = jnp.exp(jax.random.uniform(keys[1], _TRIES, minval=low, maxval=high))
+  shares = area[0] + u[:_TRIES] * (area[1] - area[0])
+  ratios = jnp.exp(low + u[_TRIES : 2 * _TRIES] * (high - low))
   pixels = shape[0] * shape[1] * shares
   heights = jnp.round(jnp.sqrt(pixels / ratios)).astype(jnp.int32)
   widths = jnp.round(jnp.sqrt(pixels * ratios)).astype(jnp.int32)
@@ -43,19 +44,19 @@ def draw(
   fits &= (heights > 0) & (widths > 0)
   first = jnp.argmax(fits)
   height, width = heights[first], widths[first]
-  top = jax.random.randint(keys[2], (), 0, shape[0] - height + 1)
-  left = jax.random.randint(keys[3], (), 0, shape[1] - width + 1)
+  top = jnp.floor(u[-2] * (shape[0] - height + 1)).astype(jnp.int32)
+  left = jnp.floor(u[-1] * (shape[1] - width + 1)).astype(jnp.int32)
   return fits.any(), (top, left, height, width)
 
 
 def crop(
-  key: Key,
+  u: Float[Array, "22"],
   shape: tuple[int, int],
   area: tuple[float, float],
   ratio: tuple[float, float],
 ) -> Box:
   """Draws a rectangle, or takes the middle, cut to the nearest ratio."""
-  found, box = draw(key, shape, area, ratio, whole=True)
+  found, box = draw(u, shape, area, ratio, whole=True)
   height = min(shape[0], max(1, round(shape[1] / ratio[0])))
   width = min(shape[1], max(1, round(shape[0] * ratio[1])))
   top, left = (shape[0] - height) // 2, (shape[1] - width) // 2

@@ -2,10 +2,11 @@
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jft.augment.tone import Image, blend
 from jft.errors import UserError
-from jft.typing import Array, ArrayLike
+from jft.typing import Array
 
 
 def gaussian_blur(image: Image, sigma: ArrayLike, *, size: int) -> Image:
@@ -43,7 +44,8 @@ def sharpness(image: Image, factor: ArrayLike) -> Image:
   box = image
   for axis in (0, 1):
     count = box.shape[axis] - 2
-    box = sum(_rows(box, start, count, axis) for start in range(3))
+    three = [_rows(box, start, count, axis) for start in range(3)]
+    box = three[0] + three[1] + three[2]
   inner = (box + 4 * image[1:-1, 1:-1]) / 13
   return blend(image, image.at[1:-1, 1:-1].set(inner), factor)
 

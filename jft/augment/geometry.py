@@ -7,9 +7,10 @@ multiplied, pictures are sampled once.
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jft.augment.tone import Image
-from jft.typing import Array, ArrayLike, Float
+from jft.typing import Array, Float
 
 Matrix = Float[Array, "3 3"]
 
@@ -71,8 +72,8 @@ def affine(
   radians = jnp.deg2rad(degrees)
   cos, sin = jnp.cos(radians), jnp.sin(radians)
   turn = _matrix([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
-  along_x = _matrix([[1, -shear[0], 0], [0, 1, 0], [0, 0, 1]])
-  along_y = _matrix([[1, 0, 0], [-shear[1], 1, 0], [0, 0, 1]])
+  along_x = _matrix([[1, jnp.negative(shear[0]), 0], [0, 1, 0], [0, 0, 1]])
+  along_y = _matrix([[1, 0, 0], [jnp.negative(shear[1]), 1, 0], [0, 0, 1]])
   size = _matrix([[scale, 0, 0], [0, scale, 0], [0, 0, 1]])
   there = _move(centre[0] + translate[0], centre[1] + translate[1])
   back = _move(-centre[0], -centre[1])

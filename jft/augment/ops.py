@@ -1,4 +1,4 @@
-"""Random changes of one picture: each makes a pure (key, picture) -> picture.
+"""Random changes of one picture.
 
   augment.on_images([ops.flip(), ops.rotate(15), ops.erasing(0.25)])
 
@@ -8,14 +8,37 @@ probability that anything happens; ranges are drawn from evenly.
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jft.augment import boxes, filters, geometry, tone
-from jft.augment.tone import Image
+from jft.augment.tone import Image, sides
 from jft.errors import UserError
-from jft.typing import ArrayLike, Callable, Key, Sequence
+from jft.typing import (
+  Array,
+  Callable,
+  Float,
+  Int,
+  NamedTuple,
+  Sequence,
+)
 
-Op = Callable[[Key, Image], Image]
+Draws = Float[Array, "draws"]
 Range = tuple[float, float]
+
+
+class Op(NamedTuple):
+  """A change of one picture that something random decides.
+
+  All that a batch needs is drawn at once: a hash inside of a step takes long
+  to compile.
+
+  Attributes:
+    draws: how many numbers it takes, even in [0, 1).
+    apply: (those numbers, picture) -> picture.
+  """
+
+  draws: int
+  apply: Callable[[Draws, Image], Image]
 
 
 def sometimes(op: Op, p: float) -> Op:
@@ -23,22 +46,20 @@ def sometimes(op: Op, p: float) -> Op:
   if not 0 <= p <= 1:
     raise UserError(f"p={p} is a probability, in [0, 1].")
 
-  def maybe(key: Key, image: Image) -> Image:
-    decide, change = jax.random.split(key)
-    happens = jax.random.bernoulli(decide, p)
-    return jnp.where(happens, op(change, image), image)
+  def maybe(u: Draws, image: Image) -> Image:
+    return jnp.where(u[0] < p, op.apply(u[1:], image), image)
 
-  return maybe
+  return Op(op.draws + 1, maybe)
 
 
 def always(change: Callable[[Image], Image]) -> Op:
   """Returns the op of a function that draws nothing, such as `tone.invert`."""
-  return lambda key, image: change(image)
+  return Op(0, lambda u, image: change(image))
 
 
 def drawn(change: Callable[..., Image], least: float, most: float) -> Op:
   """Returns the op of a function (picture, amount), of a drawn amount."""
-  return lambda key, image: change(image, uniform(key, (least, most)))
+  return Op(1, lambda u, image: change(image, within(u[0], least, most)))
 
 
 def flip(p: float = 0.5) -> Op:
@@ -65,11 +86,11 @@ def random_resized_crop(
     torchvision.transforms.v2.RandomResizedCrop.
   """
 
-  def op(key: Key, image: Image) -> Image:
-    box = boxes.crop(key, image.shape[:2], area, ratio)
+  def op(u: Draws, image: Image) -> Image:
+    box = boxes.crop(u, sides(image), area, ratio)
     return geometry.resized_crop(image, *box)
 
-  return op
+  return Op(boxes.DRAWS, op)
 
 
 def pad_crop(padding: int, mode: str = "reflect") -> Op:
@@ -83,13 +104,13 @@ def pad_crop(padding: int, mode: str = "reflect") -> Op:
     torchvision.transforms.v2.RandomCrop(padding=...).
   """
 
-  def op(key: Key, image: Image) -> Image:
+  def op(u: Draws, image: Image) -> Image:
     around = ((padding, padding), (padding, padding), (0, 0))
-    start = jax.random.randint(key, (2,), 0, 2 * padding + 1)
+    top, left = whole(u, 2 * padding + 1)
     wide = jnp.pad(image, around, mode)
-    return jax.lax.dynamic_slice(wide, (*start, 0), image.shape)
+    return jax.lax.dynamic_slice(wide, (top, left, 0), image.shape)
 
-  return op
+  return Op(2, op)
 
 
 def random_affine(
@@ -111,22 +132,22 @@ def random_affine(
   Source: torchvision.transforms.v2.RandomAffine, which moves by whole pixels.
   """
 
-  def op(key: Key, image: Image) -> Image:
+  def op(u: Draws, image: Image) -> Image:
     height, width = image.shape[:2]
-    turn, right, down, size, lean = jax.random.split(key, 5)
+    turn, right, down, size, lean = u
     matrix = geometry.affine(
       (width / 2, height / 2),
-      degrees=uniform(turn, (-degrees, degrees)),
+      degrees=within(turn, -degrees, degrees),
       translate=(
-        width * uniform(right, (-translate, translate)),
-        height * uniform(down, (-translate, translate)),
+        width * within(right, -translate, translate),
+        height * within(down, -translate, translate),
       ),
-      scale=uniform(size, scale),
-      shear=(jnp.tan(jnp.deg2rad(uniform(lean, (-shear, shear)))), 0.0),
+      scale=within(size, *scale),
+      shear=(jnp.tan(jnp.deg2rad(within(lean, -shear, shear))), 0.0),
     )
     return geometry.warp(image, matrix, fill=fill)
 
-  return op
+  return Op(5, op)
 
 
 def rotate(degrees: float, fill: ArrayLike = 0.0) -> Op:
@@ -152,16 +173,16 @@ def perspective(
   Source: torchvision.transforms.v2.RandomPerspective.
   """
 
-  def op(key: Key, image: Image) -> Image:
+  def op(u: Draws, image: Image) -> Image:
     height, width = image.shape[:2]
     side = jnp.array([width - 1.0, height - 1.0])
     corners = jnp.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
-    inwards = jax.random.uniform(key, (4, 2), maxval=distortion / 2)
+    inwards = u.reshape(4, 2) * distortion / 2
     moved = (corners + (1 - 2 * corners) * inwards) * side
     matrix = geometry.perspective(moved, width - 1.0, height - 1.0)
     return geometry.warp(image, matrix, fill=fill)
 
-  return sometimes(op, p)
+  return sometimes(Op(8, op), p)
 
 
 def color_jitter(
@@ -179,16 +200,15 @@ def color_jitter(
   Source: torchvision.transforms.v2.ColorJitter, whose order is drawn.
   """
 
-  def op(key: Key, image: Image) -> Image:
-    keys = jax.random.split(key, 4)
+  def op(u: Draws, image: Image) -> Image:
     changes = (tone.brightness, tone.contrast, tone.saturation)
     amounts = (brightness, contrast, saturation)
-    for k, change, x in zip(keys[:3], changes, amounts, strict=True):
+    for i, (change, x) in enumerate(zip(changes, amounts, strict=True)):
       if x:
-        image = change(image, uniform(k, (max(0.0, 1 - x), 1 + x)))
-    return tone.hue(image, uniform(keys[3], (-hue, hue))) if hue else image
+        image = change(image, within(u[i], max(0.0, 1 - x), 1 + x))
+    return tone.hue(image, within(u[3], -hue, hue)) if hue else image
 
-  return op
+  return Op(4, op)
 
 
 def grayscale(p: float = 0.1) -> Op:
@@ -206,11 +226,11 @@ def gaussian_blur(p: float = 0.5, sigma: Range = (0.1, 2.0)) -> Op:
   Source: Chen et al., 2020 (arXiv:2002.05709), appendix A.
   """
 
-  def op(key: Key, image: Image) -> Image:
-    size = max(3, min(image.shape[:2]) // 10 // 2 * 2 + 1)
-    return filters.gaussian_blur(image, uniform(key, sigma), size=size)
+  def op(u: Draws, image: Image) -> Image:
+    size = max(3, min(sides(image)) // 10 // 2 * 2 + 1)
+    return filters.gaussian_blur(image, within(u[0], *sigma), size=size)
 
-  return sometimes(op, p)
+  return sometimes(Op(1, op), p)
 
 
 def sharpness(p: float = 0.5, factors: Range = (0.1, 1.9)) -> Op:
@@ -263,14 +283,21 @@ def erasing(
   # A box is drawn by its width / height.
   upright = (1 / ratio[1], 1 / ratio[0])
 
-  def op(key: Key, image: Image) -> Image:
-    found, box = boxes.draw(key, image.shape[:2], area, upright, whole=False)
-    covered = boxes.mask(image.shape[:2], *box) & found
+  def op(u: Draws, image: Image) -> Image:
+    found, box = boxes.draw(u, sides(image), area, upright, whole=False)
+    covered = boxes.mask(sides(image), *box) & found
     return jnp.where(covered[..., None], jnp.asarray(fill), image)
 
-  return sometimes(op, p)
+  return sometimes(Op(boxes.DRAWS, op), p)
 
 
-def uniform(key: Key, between: tuple[ArrayLike, ArrayLike]) -> ArrayLike:
-  """Draws a number evenly."""
-  return jax.random.uniform(key, minval=between[0], maxval=between[1])
+def within(u: ArrayLike, least: ArrayLike, most: ArrayLike) -> Array:
+  """Returns the number between two that u in [0, 1) stands for."""
+  return jnp.asarray(least + u * (jnp.asarray(most) - least))
+
+
+def whole(u: ArrayLike, n: ArrayLike) -> Int[Array, "..."]:
+  """Returns the whole number from 0 to n - 1 that u in [0, 1) stands for."""
+  return jnp.minimum(jnp.floor(u * jnp.asarray(n)), jnp.asarray(n) - 1).astype(
+    jnp.int32
+  )

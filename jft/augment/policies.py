@@ -10,12 +10,13 @@ import types
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jft.augment import filters, geometry, tone
-from jft.augment.ops import Op
-from jft.augment.tone import Image
+from jft.augment.ops import Draws, Op, whole
+from jft.augment.tone import Image, sides
 from jft.errors import UserError
-from jft.typing import Array, ArrayLike, Callable, Key, Mapping
+from jft.typing import Array, Callable, Mapping
 
 WARPS = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
 
@@ -50,15 +51,19 @@ class Space:
   kinds: tuple[str, ...]
   strengths: np.ndarray
 
-  def draw(self, key: Key, bin: ArrayLike) -> tuple[Array, Array]:
-    """Returns a kind, as an index in `KINDS`, and its signed amount."""
-    which, side = jax.random.split(key)
-    drawn = jax.random.randint(which, (), 0, len(self.kinds))
+  def draw(self, u: Draws, bin: ArrayLike) -> tuple[Array, Array]:
+    """Returns a kind, as an index in `KINDS`, and its signed amount.
+
+    Args:
+      u: two numbers that decide.
+      bin: the strength.
+    """
+    drawn = whole(u[0], len(self.kinds))
     signed = np.array([kind not in _UNSIGNED for kind in self.kinds])
-    flipped = jax.random.bernoulli(side) & jnp.asarray(signed)[drawn]
+    turned = (u[1] < 0.5) & jnp.asarray(signed)[drawn]
     amount = jnp.asarray(self.strengths, jnp.float32)[drawn, bin]
     index = np.array([KINDS.index(kind) for kind in self.kinds])
-    return jnp.asarray(index)[drawn], jnp.where(flipped, -amount, amount)
+    return jnp.asarray(index)[drawn], jnp.where(turned, -amount, amount)
 
 
 def apply(
@@ -104,13 +109,15 @@ def rand_augment(count: int = 2, magnitude: int = 9) -> Op:
   if not 0 <= magnitude < _BINS:
     raise UserError(f"magnitude={magnitude} must be from 0 to {_BINS - 1}.")
 
-  def op(key: Key, image: Image) -> Image:
-    space = rand_space(image.shape[:2])
-    for one in jax.random.split(key, count):
-      image = apply(image, *space.draw(one, magnitude))
-    return image
+  def op(u: Draws, image: Image) -> Image:
+    space = rand_space(sides(image))
 
-  return op
+    def change(image: Image, one: Draws) -> tuple[Image, None]:
+      return apply(image, *space.draw(one, magnitude)), None
+
+    return jax.lax.scan(change, image, u.reshape(count, 2))[0]
+
+  return Op(2 * count, op)
 
 
 def trivial_augment() -> Op:
@@ -121,52 +128,62 @@ def trivial_augment() -> Op:
   """
   space = trivial_space()
 
-  def op(key: Key, image: Image) -> Image:
-    strength, change = jax.random.split(key)
-    bin = jax.random.randint(strength, (), 0, _BINS)
-    return apply(image, *space.draw(change, bin))
+  def op(u: Draws, image: Image) -> Image:
+    return apply(image, *space.draw(u[:2], whole(u[2], _BINS)))
 
-  return op
+  return Op(3, op)
 
 
-def aug_mix(severity: int = 3, width: int = 3, alpha: float = 1.0) -> Op:
+def aug_mix(severity: int = 3, width: int = 3) -> Op:
   """Mixes the picture with chains of one to three drawn changes.
+
+  The weights are even: drawn from Dirichlet(1, ...) as in the paper.
 
   Args:
     severity: strengths are drawn from so many of ten.
     width: chains.
-    alpha: of the Dirichlet distributions of the weights.
 
   Source: Hendrycks et al., 2020 (arXiv:1912.02781), without its
     Jensen-Shannon loss; torchvision.transforms.v2.AugMix.
   """
+  each = 1 + 3 * _LONGEST
 
-  def op(key: Key, image: Image) -> Image:
-    space = mix_space(image.shape[:2])
-    share, *chains = jax.random.split(key, width + 1)
-    own, parts = jax.random.split(share)
-    kept, mixed = jax.random.dirichlet(own, jnp.full(2, alpha))
-    weights = mixed * jax.random.dirichlet(parts, jnp.full(width, alpha))
-    out = kept * image
-    for weight, chain in zip(weights, chains, strict=True):
-      out = out + weight * _chain(chain, image, space, severity)
-    return out
+  def op(u: Draws, image: Image) -> Image:
+    space = mix_space(sides(image))
+    kept, mixed = dirichlet(u[:2])
+    weights = mixed * dirichlet(u[2 : 2 + width])
 
-  return op
+    def add(out: Image, one: tuple[Array, Draws]) -> tuple[Image, None]:
+      weight, chain = one
+      return out + weight * _chain(chain, image, space, severity), None
+
+    chains = u[2 + width :].reshape(width, each)
+    return jax.lax.scan(add, kept * image, (weights, chains))[0]
+
+  return Op(2 + width + width * each, op)
 
 
-def _chain(key: Key, image: Image, space: Space, severity: int) -> Image:
-  count, *changes = jax.random.split(key, 4)
-  depth = jax.random.randint(count, (), 1, 4)
-  for i, one in enumerate(changes):
-    strength, change = jax.random.split(one)
-    bin = jax.random.randint(strength, (), 0, severity)
-    new = apply(image, *space.draw(change, bin), nearest=False)
-    image = jnp.where(i < depth, new, image)
-  return image
+def dirichlet(u: Draws) -> Draws:
+  """Returns numbers that are 1 in all, from Dirichlet(1, ...)."""
+  waits = -jnp.log1p(-u)  # Exponential; u may be 0 but not 1.
+  return waits / jnp.maximum(waits.sum(), 1e-9)
+
+
+def _chain(u: Draws, image: Image, space: Space, severity: int) -> Image:
+  depth = 1 + whole(u[0], _LONGEST)
+
+  def change(image: Image, one: tuple[ArrayLike, Draws]) -> tuple[Image, None]:
+    i, draws = one
+    kind, amount = space.draw(draws[:2], whole(draws[2], severity))
+    new = apply(image, kind, amount, nearest=False)
+    return jnp.where(i < depth, new, image), None
+
+  steps = jnp.arange(_LONGEST), u[1:].reshape(_LONGEST, 3)
+  return jax.lax.scan(change, image, steps)[0]
 
 
 _BINS = 31
+_LONGEST = 3
 
 
 def rand_space(shape: tuple[int, int]) -> Space:

@@ -6,9 +6,10 @@ functions of that name in torchvision.transforms.v2.functional.
 """
 
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jft.errors import UserError
-from jft.typing import Array, ArrayLike, Float, Int
+from jft.typing import Array, Float, Int
 
 _LUMA = (0.2989, 0.587, 0.114)  # torchvision's digits of ITU-R 601.
 _LEVELS = 256
@@ -127,6 +128,11 @@ def equalize(image: Image) -> Image:
 def eight_bit(image: Image) -> Int[Array, "h w c"]:
   """Returns the nearest of the 256 levels."""
   return jnp.round(jnp.clip(image, 0, 1) * (_LEVELS - 1)).astype(jnp.int32)
+
+
+def sides(image: Image) -> tuple[int, int]:
+  """Returns height and width."""
+  return image.shape[0], image.shape[1]
 
 
 def _channels(image: Image) -> int:

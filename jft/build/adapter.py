@@ -4,6 +4,7 @@ import functools
 import types
 
 from jft import adapters, rng
+from jft.build import side
 from jft.net import Net
 from jft.tuning.adapters import targets
 from jft.tuning.adapters.dora import DoRA
@@ -27,6 +28,7 @@ def with_adapter(config: Any, network: Net, plain: Net) -> Net:
   """
   if not config.adapter.name:
     return network
+  side.check_room(config, plain)
   sites = adapters.sites(plain)
   method = make_method(config.adapter, sites)
   key = rng.key(config.seed, "adapter")
@@ -40,6 +42,8 @@ def make_method(c: Any, sites: Mapping[str, Site]) -> Method:
     c: its section `adapter`.
     sites: of the network.
   """
+  if c.name in side.MAKERS:
+    return side.MAKERS[c.name](c)
   return _MAKERS[c.name](_rules(c, sites), dropout=c.dropout)
 
 
@@ -60,4 +64,4 @@ _MAKERS: Mapping[str, Callable[..., Method]] = types.MappingProxyType(
     "pissa": PiSSA,
   }
 )
-NAMES = tuple(_MAKERS)
+NAMES = (*_MAKERS, *side.MAKERS)

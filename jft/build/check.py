@@ -5,14 +5,18 @@ import os
 
 import jax
 
+from jft import optimizers
 from jft.build.check_adapter import check_adapter
 from jft.build.check_augment import check_augment
 from jft.build.check_loss import check_loss
+from jft.build.check_optim import check_optim
 from jft.build.check_task import check_task
 from jft.build.check_tune import check_tune
+from jft.build.quantized import check_quantized
 from jft.config import flatten
 from jft.data import SAMPLINGS
 from jft.errors import UserError, did_you_mean
+from jft.models.attention import ATTENTIONS
 from jft.tasks import BETTER
 from jft.typing import RESIZES, Any
 
@@ -20,6 +24,7 @@ from jft.typing import RESIZES, Any
 DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 CHOICES = {
   "model.dtype": ("float32", "bfloat16"),
+  "model.attention": ATTENTIONS,
   "model.pooling": ("", "cls_pooler", "cls", "mean"),
   "model.head_init": ("family", "zeros", "trunc_normal"),
   "data.on_error": ("error", "skip"),
@@ -40,7 +45,9 @@ CHOICES = {
   ),
   "tune.unfreeze": ("", "gradual"),
   "tune.batch_norm": ("auto", "frozen", "update", "recalibrate"),
-  "optim.name": ("adamw", "adam", "sgd", "lamb"),
+  "optim.name": tuple(optimizers.NAMES),
+  "optim.moments_dtype": ("", "float32", "bfloat16"),
+  "average.name": ("", "ema", "swa"),
   "optim.schedule": ("constant", "linear", "cosine", "polynomial", "step"),
   "train.parallel": ("pmap", "jit"),
   "train.preflight": ("refuse", "warn", "off"),
@@ -66,6 +73,7 @@ POSITIVE = (
   "data.prefetch",
   "guard.threshold",
   "guard.lr_cut",
+  "average.every_steps",
   "checkpoint.keep_last",
   "checkpoint.keep_best",
   "log.every_steps",
@@ -81,6 +89,13 @@ NOT_NEGATIVE = (
   "optim.weight_decay",
   "optim.eps",
   "optim.clip_norm",
+  "optim.clip_value",
+  "optim.clip_adaptive",
+  "optim.sam_rho",
+  "regularise.l1",
+  "regularise.l2",
+  "regularise.l2_sp",
+  "regularise.l2_sp_head",
   "optim.final_lr",
   "data.train_examples",
   "data.image_size",
@@ -102,6 +117,8 @@ SHARES = (
   "optim.momentum",
   "optim.b1",
   "optim.b2",
+  "average.decay",
+  "average.start",
 )
 UP_TO_ONE = (
   "data.crop_pct",
@@ -122,11 +139,12 @@ def check(config: Any) -> None:
   _check_head(config)
   _check_data(config.data)
   check_tune(config)
-  _check_optim(config.optim)
+  check_optim(config)
   check_task(config)
   check_loss(config)
   check_adapter(config)
   check_augment(config)
+  check_quantized(config)
   _check_stop(config)
   _one_of(config.train, "train", "epochs", "steps", needed=True)
   _one_of(config.eval, "eval", "every_epochs", "every_steps", needed=False)
@@ -230,22 +248,6 @@ def _cut(data: Any) -> list[float]:
     for split in ("validation", "test")
     if not data[split]
   ]
-
-
-def _check_optim(optim: Any) -> None:
-  if optim.weight_decay and optim.name not in ("adamw", "lamb"):
-    raise UserError(
-      f"optim.weight_decay={optim.weight_decay} is decoupled, which optim.name="
-      f"{optim.name!r} does not have; use 'adamw' or 'lamb', or set it to 0."
-    )
-  if not all(
-    isinstance(share, float | int) and 0 < share < 1
-    for share in optim.step_boundaries
-  ):
-    raise UserError(
-      f"optim.step_boundaries={optim.step_boundaries} must be shares of the"
-      " run, between 0 and 1."
-    )
 
 
 def _check_stop(config: Any) -> None:

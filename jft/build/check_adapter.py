@@ -2,7 +2,9 @@
 
 import math
 
+from jft import config as configs
 from jft.build.adapter import NAMES
+from jft.build.side import check_side
 from jft.errors import UserError, did_you_mean
 from jft.tuning.adapters import targets
 from jft.typing import Any
@@ -17,6 +19,7 @@ def check_adapter(config: Any) -> None:
   if not adapter.name:
     return
   _choice("name", adapter.name, NAMES)
+  check_side(config, configs.default().adapter)
   _check_targets(adapter)
   if not (0 < adapter.alpha < math.inf and adapter.rank >= 1):
     raise UserError(

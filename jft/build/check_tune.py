@@ -2,6 +2,7 @@
 
 import math
 
+from jft import optimizers
 from jft.errors import UserError
 from jft.typing import Any
 
@@ -18,18 +19,7 @@ def check_tune(config: Any) -> None:
   _check_preset(tune)
   _check_head_first(tune)
   _check_unfreeze(tune, config.stop.patience)
-  if not 0 < config.optim.layer_decay <= 1:
-    raise UserError(
-      f"optim.layer_decay={config.optim.layer_decay} must be above 0 and at"
-      " most 1, such as 0.75."
-    )
-  check_rules("optim.lr_rules", config.optim.lr_rules, "share", _is_share)
-  scales = config.optim.phase_lr_scales
-  if not all(map(_is_share, scales)):
-    raise UserError(
-      f"optim.phase_lr_scales={scales} must be factors above 0, one a phase,"
-      " such as (1.0, 0.1)."
-    )
+  _check_rates(config.optim)
 
 
 def check_rules(key: str, rules: Any, what: str, fits: Any) -> None:
@@ -48,11 +38,37 @@ def check_rules(key: str, rules: Any, what: str, fits: Any) -> None:
       and isinstance(rule[0], str)
       and fits(rule[1])
     ):
-      example = {"label": ("'head'", "'freeze'"), "share": ("1.0", "0.1")}[what]
+      example = {
+        "label": ("'head'", "'freeze'"),
+        "share": ("1.0", "0.1"),
+        "decay": ("True", "False"),
+      }[what]
       raise UserError(
         f"{key} holds {rule!r}: expected ((regex, {what}), ...), such as"
         f" (('head/.*', {example[0]}), ('.*', {example[1]}))."
       )
+
+
+def _check_rates(optim: Any) -> None:
+  if not 0 < optim.layer_decay <= 1:
+    raise UserError(
+      f"optim.layer_decay={optim.layer_decay} must be above 0 and at most 1,"
+      " such as 0.75."
+    )
+  check_rules("optim.lr_rules", optim.lr_rules, "share", _is_share)
+  scales = optim.phase_lr_scales
+  if not all(map(_is_share, scales)):
+    raise UserError(
+      f"optim.phase_lr_scales={scales} must be factors above 0, one a phase,"
+      " such as (1.0, 0.1)."
+    )
+  shared = optim.layer_decay != 1 or optim.lr_rules or scales
+  if shared and optimizers.NAMES[optim.name].schedule_free:
+    raise UserError(
+      f"optim.name={optim.name!r} averages what its rate moves, so a share of"
+      " an update is no share of the rate: leave optim.layer_decay=1 and"
+      " optim.lr_rules and optim.phase_lr_scales empty, or take 'adamw'."
+    )
 
 
 def _is_share(value: Any) -> bool:

@@ -4,13 +4,13 @@ import dataclasses
 import hashlib
 import pathlib
 
-from jft import distill, tree
+from jft import distill
 from jft.build.data import Splits
 from jft.build.encode import preprocessing
 from jft.build.surgical import Choice
 from jft.build.tuning import Tuning
 from jft.net import Net
-from jft.tuning import freeze
+from jft.tuning import freeze, quantized
 from jft.typing import Any
 
 
@@ -37,7 +37,7 @@ def facts(
       "sha256": spec.sha256,
       "num_classes": spec.num_classes,
       "label_names": list(splits.label_names),
-      "params": tree.count(distill.student(network.params)),
+      "params": quantized.count(distill.student(network.params)),
       "preprocessing": preprocessing(config, spec),
     },
     "tokenizer": _tokenizer(spec.tokenizer),

@@ -6,6 +6,7 @@ import numpy as np
 from jft import data, families, loading, net, rng
 from jft.build import task
 from jft.build.adapter import with_adapter
+from jft.build.quantized import with_quantized
 from jft.build.teacher import with_teacher
 from jft.data import Source
 from jft.errors import UserError
@@ -13,6 +14,9 @@ from jft.models.head import Head
 from jft.net import Net
 from jft.pretrained import hub
 from jft.typing import Any, Key, Mapping, Sequence
+
+RATES = ("dropout", "attention_dropout", "drop_path")
+"""Keys of "model" that are the family's own; below 0 they are the source's."""
 
 
 def load_net(
@@ -42,6 +46,8 @@ def load_net(
     "remat": model.remat,
     **task.options(config),
   }
+  if model.attention != "xla":  # which most families have no choice of
+    options["attention"] = model.attention
   if model.pooling:
     options["pooling"] = model.pooling
   options |= {
@@ -49,14 +55,16 @@ def load_net(
     for name in ("image_size", "mean", "std")
     if (value := config.data[name])
   }
-  head = _head(model, task.outputs(config, label_names), train)
+  options |= {name: model[name] for name in RATES if model[name] >= 0}
+  head = _head(config, task.outputs(config, label_names), train)
   made = _loaded(model, head, key, options)
   if config.task.name == "masked_lm" and made.spec.num_classes is None:
     # The source only reads: a new head, of all words.
     made = _loaded(model, made.spec.config.vocab_size, key, options)
   fitted = task.fitted(config, made) if fit else made
   adapted = with_adapter(config, fitted, made)
-  return with_teacher(config, adapted, label_names)
+  reduced = with_quantized(config, adapted, made)
+  return with_teacher(config, reduced, label_names)
 
 
 def _loaded(
@@ -81,21 +89,27 @@ def _loaded(
 
 
 def _head(
-  model: Any, outputs: int | None, train: Source | None
+  config: Any, outputs: int | None, train: Source | None
 ) -> Head | int | None:
-  """The head's kind; 0 for none, None for the source's own."""
+  """The head's kind, a number for the family's own; 0 for none, None for the
+  source's own.
+  """
   if not outputs:
     return outputs
-  prior = None
+  model, prior = config.model, None
   if model.head_prior and train is not None:
     prior = _shares(train, outputs)
-  return Head(
+  head = Head(
     outputs,
     tuple(model.head_widths),
     model.head_init,
     prior,
     model.head_dropout,
   )
+  # Where nothing is asked of it, the family's own, for which other libraries
+  # have a place; that may have two layers, and a linear probe is linear.
+  own = head == Head(outputs) and config.tune.preset != "linear_probe"
+  return outputs if own else head
 
 
 def _shares(train: Source, classes: int) -> tuple[float, ...]:

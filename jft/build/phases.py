@@ -8,6 +8,7 @@ from jft.tasks import LANGUAGE
 from jft.tuning import freeze, unfreeze
 from jft.tuning.adapters.method import ADAPTERS
 from jft.tuning.freeze import ADAPTER, ADAPTER_B, FREEZE, HEAD
+from jft.tuning.quantized import is_scale
 from jft.tuning.unfreeze import Phase
 from jft.typing import Any, Params, Rules, Sequence
 
@@ -40,6 +41,7 @@ def make_phases(
   tune, own = config.tune, distill.student(params)
   labels = freeze.label(own, rules_of(config, own, chosen))
   _check_adapter(labels)
+  _check_quantized(labels)
   if tune.unfreeze:
     labels, phases = _gradual(tune, labels, total_steps, steps_per_epoch)
   else:
@@ -75,6 +77,15 @@ def rules_of(config: Any, params: Params, chosen: Sequence[str] = ()) -> Rules:
     "bias_only": freeze.bias_only,
   }
   return presets[tune.preset](params) if tune.preset else tune.rules
+
+
+def _check_quantized(labels: Params) -> None:
+  for name, label in tree.flatten(labels).items():
+    if is_scale(name) and label != FREEZE:
+      raise UserError(
+        f"tune.rules train {name!r}, the scale of a quantised kernel; freeze"
+        f' it: ("{name}", "freeze").'
+      )
 
 
 def _check_adapter(labels: Params) -> None:

@@ -15,12 +15,13 @@ from jft.build.batch_norm import make_recalibrate
 from jft.build.check import check
 from jft.build.data import Splits, make_sources, make_splits
 from jft.build.facts import facts
+from jft.build.lengths import eval_every, resolved, total_steps
 from jft.build.model import load_net
+from jft.build.optimizers import make_average
 from jft.build.surgical import Choice, choose
 from jft.build.task import make_task
-from jft.build.told import told
+from jft.build.told import answers, told
 from jft.build.tuning import Tuning, make_tuning
-from jft.data import Windows
 from jft.guard import Guard
 from jft.net import Net
 from jft.parallel import Mapped
@@ -51,7 +52,7 @@ class Run:
     state: the first state, or the shape of a restored one.
     steps: the compiled step of each phase.
     make_step: (phase, optimizer) -> that phase's step with another optimizer;
-      `augment=` another augmentation.
+      `augmented=False` leaves the augmentation out.
     thawed: (starts of phases that waited for a plateau) -> the step of the last
       of them.
     recalibrated: state -> the state to evaluate (see `tune.batch_norm`).
@@ -117,34 +118,10 @@ class Run:
       f"model  {spec.source or 'random weights'}"
       f" ({spec.preset or spec.family}, {model['params']:,} parameters;"
       f" tensors: {counts})",
-      f"data   {sizes}; {self._answers()}",
+      f"data   {sizes}; {answers(self.task, self.splits, self.facts)}",
       freeze.format_table(rows),
       *told(self.tuning, self.facts),
     ]
-
-  def _answers(self) -> str:
-    names = self.label_names
-    if self.task.name in tasks.LANGUAGE:
-      return self._documents()
-    if self.task.name == "retrieval":
-      return "texts that belong together"
-    if self.task.name != "token_classification":
-      return f"{len(names)} classes" if names else f"{self.task.name}, numbers"
-    cut = sum(
-      source.cut
-      for source in self.splits.sources.values()
-      if isinstance(source, Windows)
-    )
-    told = f"; {cut:,} long sentences are read in parts" if cut else ""
-    return f"{len(names)} tags{told}"
-
-  def _documents(self) -> str:
-    part = self.facts["data"]["train"]
-    cut = f"; {part['cut']:,} of them cut" if part["cut"] else ""
-    return (
-      f"documents, {part['tokens']:,} tokens in {part['rows']:,} rows,"
-      f" {part['tokens_to_learn']:,} of them to learn{cut}"
-    )
 
   def step_at(self, step: int) -> Mapped:
     """The compiled step for the update after `step` completed ones."""
@@ -204,12 +181,8 @@ def build(config: Any, *, choice: Choice | None = None) -> Run:
   task = make_task(config, splits.label_names, splits.sources["train"], network)
   choice = choice or choose(config, network, task, splits)
   tuning, state = make_state(config, network, total, per_epoch, choice)
-  augment = augments.make_augment(
-    config, network.spec, task, splits.label_names, splits.tokenizer
-  )
-  make_step = functools.partial(
-    _step, config, network, task, tuning, augment=augment
-  )
+  hooks = _hooks(config, network, task, splits, tuning, total)
+  make_step = functools.partial(_step, config, network, task, tuning, hooks)
   return Run(
     net=network,
     task=task,
@@ -219,7 +192,7 @@ def build(config: Any, *, choice: Choice | None = None) -> Run:
     make_step=make_step,
     thawed=functools.cache(functools.partial(_thawed, make_step, tuning)),
     recalibrated=recalibrated,
-    augment=augment,
+    augment=hooks.augment,
     eval_step=jax.jit(
       make_eval_step(augments.evaluated(config, network), task)
     ),
@@ -235,18 +208,24 @@ def build(config: Any, *, choice: Choice | None = None) -> Run:
     max_retries=config.guard.max_retries,
     facts={
       **facts(config, network, tuning, splits, choice),
-      "resolved": {
-        "seed": config.seed,
-        "total_steps": total,
-        "eval_every_steps": eval_every(config, per_epoch, total),
-        "steps_per_epoch": round(per_epoch, 6),
-      },
+      "resolved": resolved(config, per_epoch, total),
     },
   )
 
 
-def _guard(c: Any) -> Guard | None:
-  return Guard(threshold=c.threshold) if c.enabled else None
+def _hooks(
+  config: Any,
+  network: Net,
+  task: tasks.Task,
+  splits: Splits,
+  tuning: Tuning,
+  total: int,
+) -> Hooks:
+  augment = augments.make_augment(
+    config, network.spec, task, splits.label_names, splits.tokenizer
+  )
+  average = make_average(config, total)
+  return Hooks(augment, average, tuning.batch_norm, config.optim.sam_rho)
 
 
 def make_state(
@@ -265,23 +244,17 @@ def make_state(
     chosen=choice.parts if choice else (),
   )
   state = TrainState.create(
-    network, tuning.labels, tuning.tx(0), seed=config.seed
+    network,
+    tuning.labels,
+    tuning.tx(0),
+    seed=config.seed,
+    averaged=make_average(config, total) is not None,
   )
   return tuning, state
 
 
-def total_steps(config: Any, train_examples: int) -> int:
-  """Returns how many updates a run makes."""
-  per_epoch = train_examples / config.train.batch_size
-  return config.train.steps or max(1, round(config.train.epochs * per_epoch))
-
-
-def eval_every(config: Any, per_epoch: float, total: int) -> int:
-  """Returns how many updates lie between two evaluations."""
-  every = config.eval.every_steps or round(
-    (config.eval.every_epochs or 1.0) * per_epoch
-  )
-  return max(1, min(every, total))
+def _guard(c: Any) -> Guard | None:
+  return Guard(threshold=c.threshold) if c.enabled else None
 
 
 def _step(
@@ -289,10 +262,11 @@ def _step(
   network: Net,
   task: tasks.Task,
   tuning: Tuning,
+  hooks: Hooks,
   phase: int,
   tx: optax.GradientTransformation,
   *,
-  augment: Augment | None,
+  augmented: bool = True,
 ) -> Mapped:
   devices = jax.devices()[: config.train.devices or None]
   mapper = {"pmap": parallel.pmap, "jit": parallel.jit}[config.train.parallel]
@@ -302,7 +276,7 @@ def _step(
     tx,
     active=freeze.is_trained(tuning.labels, tuning.phases[phase].labels),
     accumulate=config.train.accumulate,
-    hooks=Hooks(augment=augment, batch_norm=tuning.batch_norm),
+    hooks=hooks if augmented else dataclasses.replace(hooks, augment=None),
   )
   return mapper(step, parallel.data_mesh(devices))
 

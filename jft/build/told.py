@@ -1,7 +1,10 @@
-"""What a config trains, in lines for a person."""
+"""What a config trains and asks, in lines for a person."""
 
+from jft.build.data import Splits
 from jft.build.surgical import Choice
 from jft.build.tuning import Tuning
+from jft.data import Windows
+from jft.tasks import LANGUAGE, Task
 from jft.tuning.unfreeze import Phase
 from jft.typing import Any, Mapping
 
@@ -48,3 +51,35 @@ def when(phase: Phase) -> str:
   if phase.start_step is None:
     return "a plateau on"
   return f"step {phase.start_step}"
+
+
+def answers(task: Task, splits: Splits, facts: Mapping[str, Any]) -> str:
+  """Returns what the model is to answer, in a few words.
+
+  Args:
+    task: of the run.
+    splits: its data.
+    facts: of its `run.json`.
+  """
+  names = splits.label_names
+  if task.name in LANGUAGE:
+    return _documents(facts["data"]["train"])
+  if task.name == "retrieval":
+    return "texts that belong together"
+  if task.name != "token_classification":
+    return f"{len(names)} classes" if names else f"{task.name}, numbers"
+  cut = sum(
+    source.cut
+    for source in splits.sources.values()
+    if isinstance(source, Windows)
+  )
+  told = f"; {cut:,} long sentences are read in parts" if cut else ""
+  return f"{len(names)} tags{told}"
+
+
+def _documents(part: Mapping[str, Any]) -> str:
+  cut = f"; {part['cut']:,} of them cut" if part["cut"] else ""
+  return (
+    f"documents, {part['tokens']:,} tokens in {part['rows']:,} rows,"
+    f" {part['tokens_to_learn']:,} of them to learn{cut}"
+  )

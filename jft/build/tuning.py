@@ -7,6 +7,7 @@ import numpy as np
 import optax
 
 from jft import distill, optim, schedules, tree
+from jft.build.optimizers import make_clip, make_optimizer, make_penalty
 from jft.build.phases import make_phases
 from jft.errors import UserError
 from jft.tuning import lr_scales, unfreeze
@@ -26,7 +27,8 @@ class Tuning:
     rates: {label: schedule}, counted from the label's first active step; as if
       from the beginning where that is not known yet.
     transforms: {label: optimizer}.
-    clip_norm: of the global gradient norm, or None.
+    clip_norm: of the global gradient norm, or None; clip: another way.
+    penalty: what is added to the gradients, or None.
     shares: {leaf: its share of its label's rate}, where they differ.
     phase_scales: the factor on all rates in each phase.
     batch_norm: the policy, as `jft.step.Hooks` has it.
@@ -39,6 +41,8 @@ class Tuning:
   rates: Mapping[str, optax.Schedule]
   transforms: Mapping[str, optax.GradientTransformation]
   clip_norm: float | None
+  clip: optax.GradientTransformation | None
+  penalty: optax.GradientTransformation | None
   shares: Mapping[str, float]
   phase_scales: tuple[float, ...]
   batch_norm: str
@@ -50,6 +54,8 @@ class Tuning:
       self.transforms,
       self.labels,
       clip_norm=self.clip_norm,
+      clip=self.clip,
+      penalty=self.penalty,
       active=self.phases[phase].labels,
     )
     if not self.shares and set(self.phase_scales) == {1.0}:
@@ -138,8 +144,10 @@ def _assemble(
     phases,
     peaks,
     rates,
-    {label: _optimizer(config.optim, rate) for label, rate in rates.items()},
+    {label: make_optimizer(config.optim, r) for label, r in rates.items()},
     config.optim.clip_norm or None,
+    make_clip(config.optim),
+    make_penalty(config.regularise),
     shares,
     _phase_scales(config.optim, len(phases)),
     # What is recalibrated is trained as ever.
@@ -206,15 +214,3 @@ def _schedule(
     return schedules.polynomial(peak, power=c.power, **common)
   shape = {"linear": schedules.linear, "cosine": schedules.cosine}[c.schedule]
   return shape(peak, **common)
-
-
-def _optimizer(c: Any, rate: optax.Schedule) -> optax.GradientTransformation:
-  decay = {"weight_decay": c.weight_decay, "mask": optim.decay_mask()}
-  adam = {"b1": c.b1, "b2": c.b2, "eps": c.eps}
-  if c.name == "adamw":
-    return optax.adamw(rate, **adam, **decay)
-  if c.name == "lamb":
-    return optax.lamb(rate, **adam, **decay)
-  if c.name == "adam":
-    return optax.adam(rate, **adam)
-  return optax.sgd(rate, momentum=c.momentum or None, nesterov=True)

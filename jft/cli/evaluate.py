@@ -46,7 +46,7 @@ def _evaluate(workdir, args: argparse.Namespace) -> int:
       f"the run has no split {split!r}, only {', '.join(found.evals)}."
     )
   seen = evaluation.predict(
-    found.eval_step, state.variables, found.evals[split]
+    found.eval_step, state.eval_variables, found.evals[split]
   )
   result = {
     "split": split,

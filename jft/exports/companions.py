@@ -1,63 +1,12 @@
-"""The files that go beside weights: tokenizer, sentence modules, images."""
+"""The files that go beside weights: sentence modules, images, limits."""
 
-import json
 import pathlib
-import shutil
 
-import tokenizers
-
-from jft import data
 from jft.exports.subject import Subject
 from jft.pretrained import processor, sentence
 from jft.pretrained.sentence import Sentence
 from jft.typing import Any
 from jft.writers import write_json
-
-TOKENIZERS = (
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "added_tokens.json",
-  "vocab.txt",
-  "vocab.json",
-  "merges.txt",
-  "spiece.model",
-  "sentencepiece.bpe.model",
-  "tokenizer.model",
-  "chat_template.jinja",
-)
-_CONFIG = "tokenizer_config.json"
-
-
-def write_tokenizer(subject: Subject, folder: pathlib.Path) -> None:
-  """Writes the tokenizer's files, with the run's words and its limit.
-
-  Args:
-    subject: a text model; without a tokenizer nothing is written.
-    folder: where to.
-  """
-  if subject.spec.kind != "text" or subject.spec.tokenizer is None:
-    return
-  beside = subject.spec.tokenizer.parent
-  grown = bool(subject.new_tokens)
-  for name in TOKENIZERS:
-    if (beside / name).is_file() and not (grown and name == "vocab.txt"):
-      shutil.copyfile(beside / name, folder / name)
-  if grown:
-    _grown(subject).save(str(folder / "tokenizer.json"))
-  if subject.max_length:
-    path = folder / _CONFIG
-    found = json.loads(path.read_bytes()) if path.is_file() else {}
-    limit = {"model_max_length": subject.max_length}
-    write_json(path, {**found, **limit})
-
-
-def _grown(subject: Subject) -> tokenizers.Tokenizer:
-  return data.load_tokenizer(
-    subject.spec.tokenizer,  # pyright: ignore[reportArgumentType]
-    max_length=subject.max_length or subject.spec.max_tokens,
-    new_tokens=subject.new_tokens,
-  ).uncut
 
 
 def is_sentence(subject: Subject) -> bool:
@@ -67,6 +16,8 @@ def is_sentence(subject: Subject) -> bool:
   """
   spec = subject.spec
   if spec.kind != "text" or subject.own is not None or spec.head is not None:
+    return False
+  if not hasattr(spec.config, "normalize"):  # a decoder
     return False
   return spec.config.pooling in sentence.POOLINGS
 

@@ -5,7 +5,7 @@ import pathlib
 import types
 
 from jft import families, tree
-from jft.exports import companions, layouts, verify
+from jft.exports import companions, layouts, llama2c, tokenizer, verify
 from jft.exports.keras_order import in_order
 from jft.exports.layouts import Layout
 from jft.exports.subject import Subject
@@ -41,7 +41,7 @@ def _hf(subject: Subject) -> Plan:
 
 
 def _beside_hf(subject: Subject, folder: pathlib.Path) -> None:
-  companions.write_tokenizer(subject, folder)
+  tokenizer.write(subject, folder)
   companions.write_sentence(subject, folder)
   companions.write_processor(subject, folder)
 
@@ -52,8 +52,10 @@ def _open_hf(subject: Subject, model: str) -> tuple[str, ...]:
       "from sentence_transformers import SentenceTransformer",
       'model = SentenceTransformer("{}")',
     )
-  auto = "AutoModel" + (f"For{model.partition('For')[2]}" * ("For" in model))
-  auto = auto.removesuffix("WithTeacher")
+  task = model.partition("For")[2].removesuffix("WithTeacher")
+  if model.endswith("LMHeadModel"):  # GPT-2's name for it
+    task = "CausalLM"
+  auto = f"AutoModelFor{task}" if task else "AutoModel"
   with_it = "AutoTokenizer"
   if subject.spec.kind == "image":
     with_it = "AutoImageProcessor"
@@ -156,7 +158,7 @@ def _orbax(subject: Subject) -> Plan:
 
 def _beside_jft(subject: Subject, layout: Layout, folder: pathlib.Path) -> None:
   _write_config(folder, layout)
-  companions.write_tokenizer(subject, folder)
+  tokenizer.write(subject, folder)
   companions.write_limit(subject, folder)
 
 
@@ -186,5 +188,6 @@ TARGETS: Mapping[str, Target] = types.MappingProxyType(
     "safetensors": Target(_safetensors, "jft's own names, any network"),
     "msgpack": Target(_msgpack, "Flax: transformers 4's names, else jft's"),
     "orbax": Target(_orbax, "an Orbax checkpoint"),
+    "llama2c": Target(llama2c.plan, "llama2.c's model.bin"),
   }
 )

@@ -7,10 +7,11 @@ import numpy as np
 
 from jft import cards, families, tree
 from jft.errors import UserError
-from jft.exports import architectures, places, unused
+from jft.exports import architectures, companions, places, unused
 from jft.exports.places import TITLES
 from jft.exports.subject import Subject
-from jft.families import Family
+from jft.family import Family
+from jft.models.decoder_config import writes
 from jft.pretrained import export, timm_config
 from jft.pretrained.dialect import Dialect
 from jft.typing import Any, Mapping
@@ -74,7 +75,7 @@ def of_hf(subject: Subject, project: str = "hf") -> Layout:
   Raises:
     UserError: for what transformers has no place for.
   """
-  family, config = _family(subject, project), subject.spec.config
+  family, config = family_of(subject, project), subject.spec.config
   if family.to_hf is None or family.from_hf is None:
     raise UserError(
       f"{TITLES[project]} has no layout of {family.name} that jft writes."
@@ -84,7 +85,7 @@ def of_hf(subject: Subject, project: str = "hf") -> Layout:
   kept = subject.source_config.get("model_type")
   made = family.to_hf(config, headed, kept or "")
   kind = made["model_type"]
-  arrays, _ = _arrays(
+  arrays, _ = arrays_of(
     subject,
     family,
     project,
@@ -93,29 +94,21 @@ def of_hf(subject: Subject, project: str = "hf") -> Layout:
   if kept == made["model_type"]:
     made = _without_stale(subject.source_config) | made
   written = family.from_hf(made)
-  gaps = places.differing(config, written, _said_elsewhere(subject))
-  if gaps:
-    raise UserError(
-      f"{TITLES[project]}' {made['architectures'][0]} has no place for "
-      + ", ".join(
-        f"{name}={getattr(config, name)!r} (it has {getattr(written, name)!r})"
-        for name in gaps
-      )
-      + ". --to=safetensors keeps jft's own structure."
-    )
+  title = f"{TITLES[project]}' {made['architectures'][0]}"
+  places.check_kept(title, config, written, _said_elsewhere(subject))
   return Layout(
     arrays if project == "flax" else unused.added(arrays, config, kind),
     made | _labels(subject) | {"dtype": _dtype(arrays)},
     made["architectures"][0],
-    _notes(places.unsaid(config, written), project),
+    notes_of(places.unsaid(config, written), project),
   )
 
 
 def of_timm(subject: Subject) -> Layout:
   """Returns timm's layout, as `create_model("local-dir:...")` opens it."""
-  family = _family(subject, "timm")
+  family = family_of(subject, "timm")
   config = subject.spec.config
-  arrays, dialect = _arrays(subject, family, "timm")
+  arrays, dialect = arrays_of(subject, family, "timm")
   names = {p: p for p in family.presets if p not in architectures.NOT_TIMM}
   free = [f for f in timm_config.ARGUMENTS.values() if hasattr(config, f)]
   name, theirs = places.preset_of(family, "timm", dialect, config, names, free)
@@ -134,7 +127,7 @@ def of_timm(subject: Subject) -> Layout:
     made["model_args"] = arguments
   images = timm_config.write(subject.preprocessing, config.in_channels)
   made["pretrained_cfg"] = {**images, "num_classes": count}
-  notes = _notes(places.unsaid(config, theirs), "timm")
+  notes = notes_of(places.unsaid(config, theirs), "timm")
   return Layout(unused.added(arrays, config), made, name, notes)
 
 
@@ -145,7 +138,7 @@ def of_torchvision(subject: Subject) -> Layout:
   )
   return dataclasses.replace(
     layout,
-    notes=_notes(places.unsaid(subject.spec.config, theirs), "torchvision"),
+    notes=notes_of(places.unsaid(subject.spec.config, theirs), "torchvision"),
   )
 
 
@@ -165,19 +158,20 @@ def of_keras(subject: Subject) -> Layout:
 def _of_presets(
   subject: Subject, project: str, names: Mapping[str, str], free: Any
 ) -> tuple[Layout, Any]:
-  family = _family(subject, project)
+  family = family_of(subject, project)
   if subject.spec.head is None:
     raise UserError(
       f"{TITLES[project]}' models have a classifier, this network has none."
       " --to=safetensors keeps it as it is."
     )
   config = subject.spec.config
-  arrays, dialect = _arrays(subject, family, project)
+  arrays, dialect = arrays_of(subject, family, project)
   name, theirs = places.preset_of(family, project, dialect, config, names, free)
   return Layout(unused.added(arrays, config), card_of(subject), name), theirs
 
 
-def _family(subject: Subject, project: str) -> Family:
+def family_of(subject: Subject, project: str) -> Family:
+  """Returns the family, which an own model has not."""
   family = families.FAMILIES.get(subject.spec.family)
   if family is None or subject.own is not None:
     raise UserError(
@@ -188,7 +182,7 @@ def _family(subject: Subject, project: str) -> Family:
   return family
 
 
-def _arrays(
+def arrays_of(
   subject: Subject,
   family: Family,
   project: str,
@@ -198,7 +192,7 @@ def _arrays(
   flat, config = _flat(subject), subject.spec.config
   places.check_head(family, config, subject.spec.head)
   dialect = places.dialect_of(family, project, config, list(flat))
-  table = dialect.table(config, hint)
+  table = dialect.table(config, {**dialect.written(config), **hint})
   # In the table's order, which is that of the layers.
   ordered = {name: flat[name] for name in table if name in flat}
   return export.to_source(ordered, table), dialect
@@ -216,8 +210,7 @@ def _said_elsewhere(subject: Subject) -> tuple[str, ...]:
     return ()
   config, headed = subject.spec.config, subject.spec.head is not None
   free = ("normalize", *(["task"] if config.task == "mlm" else []))
-  alone = not headed and config.pooling in ("cls", "mean")
-  if alone or config.task != "classification":
+  if companions.is_sentence(subject) or config.task != "classification":
     free += ("pooling",)
   return free if headed else (*free, "task")
 
@@ -228,7 +221,8 @@ def _without_stale(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _labels(subject: Subject) -> dict[str, Any]:
   count, names = subject.spec.num_classes, subject.spec.label_names
-  if not count or getattr(subject.spec.config, "task", "") in ("lm", "mlm"):
+  config = subject.spec.config
+  if writes(config) or getattr(config, "task", "") == "mlm" or not count:
     return {}
   if not names:
     facts = {"num_labels": count}
@@ -245,7 +239,8 @@ def _dtype(arrays: Mapping[str, np.ndarray]) -> str:
   return kinds.pop() if len(kinds) == 1 else "float32"
 
 
-def _notes(unsaid: Mapping[str, Any], project: str) -> tuple[str, ...]:
+def notes_of(unsaid: Mapping[str, Any], project: str) -> tuple[str, ...]:
+  """Returns a line on the settings of a training that get lost."""
   if not unsaid:
     return ()
   listed = ", ".join(f"{name}={value!r}" for name, value in unsaid.items())

@@ -3,8 +3,10 @@
 import dataclasses
 
 from jft import adapters
+from jft.errors import UserError
 from jft.exports import verify
 from jft.exports.subject import Subject
+from jft.tuning import quantized
 
 
 def merged(subject: Subject) -> Subject:
@@ -16,6 +18,12 @@ def merged(subject: Subject) -> Subject:
   Raises:
     UserError: if they cannot be merged, or the outputs would differ.
   """
+  if quantized.is_quantized(subject.variables["params"]):
+    raise UserError(
+      f"{subject.title}: its kernels are quantised, and no other library reads"
+      " these codes. Make them float by jft.quantize.dequantize(net), merge,"
+      " and export what comes out; or export the adapter alone, --to=peft."
+    )
   if subject.beside is None:
     return subject
   net = subject.beside.net

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 
 from jft.errors import UserError
-from jft.exports import companions, signature, verify
+from jft.exports import signature, tokenizer, verify
 from jft.exports.signature import Signature
 from jft.exports.subject import Subject
 from jft.exports.target import Plan
@@ -39,7 +39,7 @@ def plan(subject: Subject) -> Plan:
   def write(folder: pathlib.Path) -> None:
     (folder / FILE).write_bytes(model.SerializeToString())
     write_json(folder / FACTS, signature.facts(subject, made))
-    companions.write_tokenizer(subject, folder)
+    tokenizer.write(subject, folder)
 
   def compare(folder: pathlib.Path) -> Compared:
     got = _run(folder / FILE, made.output, inputs)

@@ -69,12 +69,15 @@ def plan(subject: Subject) -> Plan:
   table = dialect.table(
     spec.config, unused.prefix_hint(made["model_type"], ".")
   )
-  config, arrays = peft.to_peft(
-    method, own, flat, subject.beside.trained, table
-  )
   model = made["architectures"][0]
-  kind = [task for end, task in _TASKS.items() if model.endswith(end)]
-  config["task_type"] = kind[0] if kind else None
+  tasks = [task for end, task in _TASKS.items() if model.endswith(end)]
+  task = tasks[0] if tasks else None
+  trained = set(subject.beside.trained)
+  if task in ("SEQ_CLS", "TOKEN_CLS"):
+    # For these peft looks for a classifier, whether it was trained or not.
+    trained |= {name for name in flat if name.startswith("params/head/")}
+  config, arrays = peft.to_peft(method, own, flat, trained, table)
+  config["task_type"] = task
   config["base_model_name_or_path"] = spec.source.removeprefix("hf:")
 
   def write(folder: pathlib.Path) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 import types
 
 from jft.errors import UserError
-from jft.families import Family
+from jft.family import Family
 from jft.models.head import Head
 from jft.pretrained.dialect import Dialect
 from jft.typing import Any, Mapping, Sequence
@@ -28,6 +28,7 @@ TITLES: Mapping[str, str] = types.MappingProxyType(
     "torchvision": "torchvision",
     "keras": "keras.applications",
     "flax": "transformers' Flax",
+    "llama2.c": "llama2.c",
   }
 )
 # timm keeps torchvision's names here.
@@ -50,8 +51,35 @@ def differing(a: Any, b: Any, free: Sequence[str] = ()) -> list[str]:
 
 def _computed(config: Any, field: str) -> Any:
   value = getattr(config, field)
+  if field == "layer_types":
+    usual = dataclasses.replace(config, layer_types=()).kinds
+    return config.kinds if config.kinds != usual else ()
   # It says where the scales start; that there are some is structure.
   return bool(value) if field == "layer_scale" else value
+
+
+def check_kept(
+  title: str, config: Any, written: Any, free: Sequence[str] = ()
+) -> None:
+  """Checks that what a library reads is the architecture that was written.
+
+  Args:
+    title: of what is read there.
+    config: of the network; written: what its file says.
+    free: fields that do not matter here.
+
+  Raises:
+    UserError: naming the fields that got lost.
+  """
+  if gaps := differing(config, written, free):
+    raise UserError(
+      f"{title} has no place for "
+      + ", ".join(
+        f"{name}={getattr(config, name)!r} (it has {getattr(written, name)!r})"
+        for name in gaps
+      )
+      + ". --to=safetensors keeps jft's own structure."
+    )
 
 
 def unsaid(a: Any, b: Any) -> dict[str, Any]:
@@ -113,7 +141,7 @@ def _gap(
 ) -> tuple[list[str], list[str]]:
   """Returns the variables without a place, and the places without one."""
   try:
-    table = dialect.table(config, {})
+    table = dialect.table(config, dialect.written(config))
   except UserError:
     return list(names), []
   headed = any(name.startswith("params/head/") for name in names)

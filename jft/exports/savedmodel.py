@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from jft.errors import UserError
-from jft.exports import companions, plain_erf, signature, verify
+from jft.exports import plain_erf, signature, tokenizer, verify
 from jft.exports.signature import Signature
 from jft.exports.subject import Subject
 from jft.exports.target import Plan
@@ -30,7 +30,7 @@ def plan(subject: Subject) -> Plan:
   def write(folder: pathlib.Path) -> None:
     _save(made, folder)
     write_json(folder / FACTS, signature.facts(subject, made))
-    companions.write_tokenizer(subject, folder)
+    tokenizer.write(subject, folder)
 
   def compare(folder: pathlib.Path) -> Compared:
     read = signature.as_read(made.samples)

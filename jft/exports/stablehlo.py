@@ -5,7 +5,7 @@ import pathlib
 import jax
 
 from jft.errors import UserError
-from jft.exports import companions, signature, verify
+from jft.exports import signature, tokenizer, verify
 from jft.exports.signature import Signature
 from jft.exports.subject import Subject
 from jft.exports.target import Plan
@@ -45,7 +45,7 @@ def plan(subject: Subject) -> Plan:
       "jax": jax.__version__,
     }
     write_json(folder / FACTS, found)
-    companions.write_tokenizer(subject, folder)
+    tokenizer.write(subject, folder)
 
   def compare(folder: pathlib.Path) -> Compared:
     again = jax.export.deserialize(bytearray((folder / FILE).read_bytes()))

@@ -126,8 +126,8 @@ def of_run(workdir: str | pathlib.Path, title: str = "") -> Subject:
     UserError: if there is no run, or none of its evaluations is saved.
   """
   config, net, names, state = restored.best_model(workdir, fit=False)
-  params = distill.student(state.variables["params"])
-  variables = {**state.variables, "params": params}
+  params = distill.student(state.eval_variables["params"])
+  variables = {**state.eval_variables, "params": params}
   facts = encode.preprocessing(config, net.spec)
   facts.pop("from", None)
   spec = dataclasses.replace(net.spec, label_names=names, **facts)
@@ -148,16 +148,12 @@ def of_run(workdir: str | pathlib.Path, title: str = "") -> Subject:
 
 
 def _in_memory(net: Adapted) -> Beside:
-  plain = dataclasses.replace(
-    adapters.switch(net),
-    variables={**net.variables, "params": adapters.base(net.params)},
-  )
   drawn = {
     row.name
     for row in net.report
     if row.status in ("reinit", "resized") and row.name
   }
-  return Beside(net, {}, lambda: plain, frozenset(drawn))
+  return Beside(net, {}, lambda: adapters.bare(net), frozenset(drawn))
 
 
 def _of_run(

@@ -15,7 +15,7 @@ class Plan:
   Attributes:
     write: writes everything into an empty folder.
     compare: reads that folder again; raises where something differs.
-    opens: lines of Python that open it, {} for its path.
+    opens: lines that open it, {} for its path.
     notes: what the target has no word for.
   """
 

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jft import net, tree
+from jft import data, net, tree
 from jft.errors import UserError
-from jft.exports import samples
+from jft.exports import samples, tokenizer
 from jft.exports.subject import Subject
 from jft.spec import Spec
 from jft.typing import Any, ApplyFn, Callable, Mapping, Variables
@@ -80,6 +80,7 @@ def folder(subject: Subject, path: pathlib.Path) -> Compared:
   _leaves(subject.variables, again.variables)
   if subject.own is None:
     _spec(subject.spec, again.spec)
+    _same_words(subject, again.spec)
   inputs, theirs = inputs_of(subject), inputs_of(subject, again.spec)
   _same_inputs(inputs, theirs)
   got = jax.device_get(
@@ -139,6 +140,18 @@ def _spec(ours: Spec, theirs: Spec) -> None:
     mine, other = getattr(ours, field), getattr(theirs, field)
     if mine != other:
       raise UserError(_refused(f"{field} is {other!r}, not {mine!r}"))
+
+
+def _same_words(ours: Subject, theirs: Spec) -> None:
+  if ours.spec.tokenizer is None:
+    return
+  if theirs.tokenizer is None:
+    raise UserError(_refused("there is no tokenizer"))
+  mine = tokenizer.encoder_of(ours)
+  other = data.load_tokenizer(theirs.tokenizer, mine.max_length)
+  text = tokenizer.differing(mine, other)
+  if text is not None:
+    raise UserError(_refused(f"the tokenizer reads {text!r} as other tokens"))
 
 
 def _same_inputs(ours: Any, theirs: Any) -> None:

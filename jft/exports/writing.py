@@ -30,7 +30,7 @@ class Exported:
     files: {name in it: bytes}.
     compared: on what, and how far apart.
     notes: what the target has no word for.
-    opens: lines of Python that open it.
+    opens: lines that open it.
   """
 
   path: pathlib.Path
@@ -52,8 +52,8 @@ def export(
   Args:
     net: what to export.
     to: "hf", "timm", "torchvision", "keras", "safetensors", "msgpack",
-      "orbax", "peft", "stablehlo", "onnx" or "savedmodel". All but "peft"
-      get adapters merged into the weights.
+      "orbax", "peft", "llama2c", "stablehlo", "onnx" or "savedmodel". All but
+      "peft" get adapters merged into the weights.
     path: the folder to make.
     overwrite: take the place of an earlier export.
 

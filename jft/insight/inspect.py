@@ -7,8 +7,8 @@ from jft import tasks, tree
 from jft.build import told
 from jft.build.batch_norm import check_batch_norm
 from jft.build.data import Splits, make_sources, make_splits
+from jft.build.lengths import total_steps
 from jft.build.model import load_net
-from jft.build.run import total_steps
 from jft.build.surgical import Choice, choose
 from jft.build.task import fitted, make_task
 from jft.build.tuning import Tuning, make_tuning
@@ -22,8 +22,8 @@ from jft.insight.subject import (
   of_net,
   of_source,
   with_head,
-  writes,
 )
+from jft.models.decoder_config import writes
 from jft.preflight import view
 from jft.preflight.finding import Finding
 from jft.pretrained import preprocessing
@@ -220,7 +220,7 @@ def _inspect(
 
 
 def _task(spec: Spec) -> tasks.Task:
-  lm = writes(spec) and spec.num_classes
+  lm = writes(spec.config) and spec.num_classes
   return tasks.causal_lm() if lm else tasks.classification()
 
 
@@ -237,8 +237,8 @@ def _facts(subject: Subject, size: int, tokens: int) -> dict[str, Any]:
     "params": tree.count(subject.variables["params"]),
     "mb": round(tree.nbytes(subject.variables) / 2**20, 2),
     "stored": dict(subject.stored),
-    "num_classes": None if writes(spec) else spec.num_classes,
-    "writes": bool(writes(spec) and spec.num_classes),
+    "num_classes": None if writes(spec.config) else spec.num_classes,
+    "writes": bool(writes(spec.config) and spec.num_classes),
     "label_names": list(spec.label_names),
   }
   if spec.kind == "image":

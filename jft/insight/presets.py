@@ -11,7 +11,7 @@ import jax
 
 from jft import families, loading, tree
 from jft.errors import UserError, did_you_mean
-from jft.families import Family
+from jft.family import Family
 from jft.typing import Any, Mapping
 
 RECORDS = "presets.json"

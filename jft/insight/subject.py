@@ -11,6 +11,7 @@ from jft.errors import UserError
 from jft.insight import costs
 from jft.insight.oddities import Tensor
 from jft.loading import Change, Plan
+from jft.models.decoder_config import writes
 from jft.models.head import Head
 from jft.net import Net
 from jft.preflight.finding import Finding
@@ -124,7 +125,7 @@ def with_head(subject: Subject) -> tuple[ApplyFn, Variables]:
   what scores words stays as it is.
   """
   spec = subject.spec
-  if writes(spec) and spec.num_classes:
+  if writes(spec.config) and spec.num_classes:
     return subject.apply, subject.variables
   usual = {
     field.name: field.default
@@ -139,11 +140,6 @@ def with_head(subject: Subject) -> tuple[ApplyFn, Variables]:
   dummy = loading.dummy_inputs(family, config)
   variables: Any = jax.eval_shape(module.init, jax.random.key(0), dummy)
   return loading.linen_apply(module), variables
-
-
-def writes(spec: Spec) -> bool:
-  """Whether a model is one that continues texts."""
-  return getattr(spec.config, "task", "") == "lm"
 
 
 def _spec(plan: Plan) -> tuple[Spec, tuple[Finding, ...]]:

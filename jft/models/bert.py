@@ -18,6 +18,7 @@ def module(
   dtype: Any = jnp.float32,
   param_dtype: Any = jnp.float32,
   remat: bool = False,
+  attention: str = "xla",
 ) -> "Bert":
   """Returns the Linen module of a config.
 
@@ -29,11 +30,13 @@ def module(
     param_dtype: of the parameters.
     remat: compute each block's activations again in the backward pass: less
       memory for about a third more computation.
+    attention: who computes it: "xla", "cudnn", "flash" or "auto", see
+      `jft.models.attention.attend`.
 
   >>> module(PRESETS["minilm_l6"], num_classes=2).config.width
   384
   """
-  return Bert(config, num_classes, dtype, param_dtype, remat)
+  return Bert(config, num_classes, dtype, param_dtype, remat, attention)
 
 
 class Bert(TextEncoder):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jft.errors import UserError
 from jft.models import rope
 from jft.models.cache import Cache, check_cache, written_mask
-from jft.models.decoder_config import SLIDING, DecoderConfig
+from jft.models.decoder_config import DecoderConfig
 from jft.typing import Any, Array, Bool, Float, Int, Mapping
 
 
@@ -16,11 +16,13 @@ class Sight(NamedTuple):
 
   Attributes:
     mask: which keys a query sees.
+    segments: the number of each token's text, 0 for padding.
     cos, sin: of its rotary angles, None without.
     index: the column from where the cache is written, None without.
   """
 
   mask: Bool[Array, "b 1 n m"]
+  segments: Int[Array, "b n"]
   cos: Float[Array, "b n 1 half"] | None
   sin: Float[Array, "b n 1 half"] | None
   index: Int[Array, ""] | None
@@ -42,7 +44,9 @@ class View(NamedTuple):
   mask: Bool[Array, "b m"] | None
 
 
-def view(inputs: Mapping[str, Any], config: DecoderConfig) -> View:
+def view(
+  inputs: Mapping[str, Any], config: DecoderConfig, first_position: int = 0
+) -> View:
   """Returns who sees whom.
 
   A token sees itself and the tokens before it that are no padding: those of
@@ -52,6 +56,7 @@ def view(inputs: Mapping[str, Any], config: DecoderConfig) -> View:
   Args:
     inputs: of the decoder.
     config: of it.
+    first_position: what all positions are moved on by.
 
   Raises:
     UserError: if an input is missing, of another shape, or too long.
@@ -61,6 +66,7 @@ def view(inputs: Mapping[str, Any], config: DecoderConfig) -> View:
   segments, cache = inputs.get("segment_ids"), inputs.get("cache")
   if segments is not None:
     attend = attend & (segments > 0)
+  texts = jnp.where(attend, 1 if segments is None else segments, 0)
   n = attend.shape[1]
   index = None if cache is None else cache["index"]
   queries = jnp.arange(n) + (0 if index is None else index)
@@ -73,17 +79,18 @@ def view(inputs: Mapping[str, Any], config: DecoderConfig) -> View:
   positions = inputs.get("positions")
   if positions is None:
     positions = jnp.maximum(seen.sum(-1) - attend, 0)
+  positions = positions + first_position
   sights = {}
   for kind in sorted(set(config.kinds)):
     near = seen
-    if kind == SLIDING:
-      near = seen & (behind < config.window)
+    if window := config.window_of(kind):
+      near = seen & (behind < window)
     mask = (near | (behind == 0))[:, None]
     cos = sin = None
     if kind in config.ropes:
       found = config.ropes[kind]
       cos, sin = rope.tables(found, positions, config.head_dim)
-    sights[kind] = Sight(mask, cos, sin, index)
+    sights[kind] = Sight(mask, texts, cos, sin, index)
   return View(attend, positions, sights, None if cache is None else held)
 
 
@@ -113,6 +120,12 @@ def check_inputs(inputs: Any, config: DecoderConfig) -> None:
         f"{config.title} expects input_ids [b n] and {name} of the same shape,"
         f" got {list(shape)} and {list(found.shape)}."
       )
+  asked = inputs.get("logits_at")
+  if asked is not None and (asked.ndim != 2 or len(asked) != shape[0]):
+    raise UserError(
+      f"{config.title} expects logits_at [b k], of {shape[0]} rows, got"
+      f" {list(asked.shape)}."
+    )
   if shape[1] > config.max_tokens:
     raise UserError(
       f"{config.title} reads at most {config.max_tokens} tokens, got"

@@ -8,11 +8,12 @@ import jax.numpy as jnp
 
 from jft.errors import UserError
 from jft.models import causal
+from jft.models.attention import capped
 from jft.models.causal import Sight
 from jft.models.decoder_config import DecoderConfig
-from jft.models.decoder_layers import Block, Layers, capped
+from jft.models.decoder_layers import Block, Layers
 from jft.models.head import Head, make_head
-from jft.typing import Array, Bool, Callable, Float, Mapping
+from jft.typing import Array, Bool, Callable, Float, Int, Mapping
 
 
 class Decoder(nn.Module):
@@ -26,6 +27,7 @@ class Decoder(nn.Module):
     scan: run the blocks as one loop over their stacked parameters: compiling
       takes as long as for one block. An interceptor of modules sees the one
       block in it, under a name without a number.
+    attention: who computes it, see `jft.models.attention.attend`.
   """
 
   config: DecoderConfig
@@ -34,6 +36,7 @@ class Decoder(nn.Module):
   param_dtype: Any = jnp.float32
   remat: bool = False
   scan: bool = False
+  attention: str = "xla"
 
   @nn.compact
   def __call__(
@@ -49,22 +52,26 @@ class Decoder(nn.Module):
       inputs: `input_ids` [b n]; `attention_mask` [b n], 1 for tokens and 0 for
         padding on either side; and, if need be, `segment_ids` [b n] of packed
         texts, which do not see each other, 0 for padding; `positions` [b n],
-        by default the number of the text's tokens before; and `cache`, see
-        `jft.models.cache.init_cache`.
+        by default the number of the text's tokens before; `logits_at` [b k],
+        the columns whose next words are scored, by default all n; and
+        `cache`, see `jft.models.cache.init_cache`.
       train: drop out, which needs `rngs={"dropout": key}`.
       axis_name: not used: no statistics span the batch.
 
     Returns:
       `hidden` [b n d], the last token states; `features` [b d], pooled from
-      them; `logits`, [b n vocab_size] or [b k], if there is a head; and
-      `cache`, where one came in.
+      them; `logits`, of words, [b n vocab_size], or of classes, [b k], if
+      there is a head; and `cache`, where one came in.
 
     Raises:
       UserError: if an input is missing, or of another shape, or too long; or
         for a head that the task cannot have.
     """
-    layers = Layers(self.config, self.dtype, self.param_dtype, train)
-    seen, cache = causal.view(inputs, self.config), inputs.get("cache")
+    layers = Layers(
+      self.config, self.dtype, self.param_dtype, train, self.attention
+    )
+    seen = causal.view(inputs, self.config, self.first_position())
+    cache = inputs.get("cache")
     x, to_words = Embeddings(layers, name="embeddings")(
       inputs["input_ids"], seen.positions
     )
@@ -77,13 +84,19 @@ class Decoder(nn.Module):
     features = _pooled(x, seen.attend, self.config.pooling)
     outputs = {"hidden": x, "features": features}
     if self.num_classes is not None:
+      asked = inputs.get("logits_at")
+      states = x if asked is None else _taken(x, asked)
       outputs["logits"] = self._logits(
-        self.num_classes, layers, x, features, to_words
+        self.num_classes, layers, states, features, to_words
       )
     if cache is not None:
       index = cache["index"] + x.shape[1]
       outputs["cache"] = {"index": index, "mask": seen.mask, **blocks}
     return outputs
+
+  def first_position(self) -> int:
+    """Returns the position of a text's first token."""
+    return 0
 
   def _loop(
     self, layers: Layers, x: Array, sights: Mapping[str, Sight], cache: Any
@@ -93,7 +106,8 @@ class Decoder(nn.Module):
     for i, kind in enumerate(self.config.kinds):
       name = f"block_{i:02d}"
       own = None if cache is None else cache[name]
-      x, blocks[name] = make_block(layers, name=name)(x, sights[kind], own)
+      block = make_block(layers, self.config.window_of(kind), name=name)
+      x, blocks[name] = block(x, sights[kind], own)
     return x, blocks
 
   def _scan(
@@ -104,7 +118,9 @@ class Decoder(nn.Module):
     order = sorted(sights)
     kinds = jnp.array([order.index(kind) for kind in self.config.kinds])
     key = self.make_rng("dropout") if self.has_rng("dropout") else None
-    block, every = Block(layers, parent=None), _stacked(sights.values())
+    # Of several kinds, which one a block is known inside the loop alone.
+    window = self.config.window_of(order[0]) if len(order) == 1 else None
+    block, every = Block(layers, window, parent=None), _stacked(sights.values())
 
     def step(x: Array, one: Any) -> tuple[Array, Any]:
       number, kind, own_params, own_cache = one
@@ -178,13 +194,19 @@ def _stacked(trees: Any) -> Any:
   return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
+def _taken(
+  x: Float[Array, "b n d"], columns: Int[Array, "b k"]
+) -> Float[Array, "b k d"]:
+  return jnp.take_along_axis(x, columns[..., None], axis=1)
+
+
 def _pooled(
   x: Float[Array, "b n d"], attend: Bool[Array, "b n"], pooling: str
 ) -> Float[Array, "b d"]:
   n = x.shape[1]
   if pooling == "last":
     last = n - 1 - jnp.argmax(attend[:, ::-1], axis=1)
-    return jnp.take_along_axis(x, last[:, None, None], axis=1)[:, 0]
+    return _taken(x, last[:, None])[:, 0]
   weights = attend[..., None].astype(jnp.float32)
   total = (x * weights).sum(axis=1)
   return (total / jnp.maximum(weights.sum(axis=1), 1)).astype(x.dtype)

@@ -8,7 +8,7 @@ from jft.errors import UserError
 from jft.models.activations import ACTIVATIONS
 from jft.models.rope import Rope
 from jft.models.text_config import check_fields, check_known
-from jft.typing import Mapping
+from jft.typing import Any, Mapping
 
 CHOICES = types.MappingProxyType(
   {
@@ -18,6 +18,15 @@ CHOICES = types.MappingProxyType(
   }
 )
 FULL, SLIDING = "full", "sliding"
+
+
+def writes(config: Any) -> bool:
+  """Returns whether a config is of a model that goes on with texts.
+
+  Args:
+    config: of any family.
+  """
+  return isinstance(config, DecoderConfig) and config.task == "lm"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +137,10 @@ class DecoderConfig:
     """Each block's kind: "full" or "sliding"."""
     usual = SLIDING if self.window else FULL
     return self.layer_types or (usual,) * self.depth
+
+  def window_of(self, kind: str) -> int:
+    """Returns how many tokens a token of such a block sees, 0 for no limit."""
+    return self.window if kind == SLIDING else 0
 
   @property
   def style(self) -> Style:

@@ -4,7 +4,7 @@ import reprlib
 from typing import Any, Literal
 
 from jft.errors import UserError
-from jft.models.decoder_config import FULL, SLIDING
+from jft.models.decoder_config import FULL, SLIDING, DecoderConfig
 from jft.models.hf_fixed import check_fixed
 from jft.models.rope import Rope
 from jft.models.text_config import check_known
@@ -79,6 +79,23 @@ def task_of(config: Mapping[str, Any]) -> Literal["lm", "classification"]:
   return "lm"
 
 
+def class_of(
+  title: str, config: DecoderConfig, headed: bool, words: str = "ForCausalLM"
+) -> str:
+  """Returns transformers' class of a decoder; `task_of` reads its task.
+
+  Args:
+    title: how its classes begin.
+    config: of the network; headed: whether there is a head, of its task.
+    words: how the class that scores words ends.
+
+  >>> class_of("Llama", DecoderConfig(), True)
+  'LlamaForCausalLM'
+  """
+  tasks = {"lm": words, "classification": "ForSequenceClassification"}
+  return f"{title}{tasks[config.task] if headed else 'Model'}"
+
+
 def layer_types(config: Mapping[str, Any]) -> tuple[str, ...] | None:
   """Returns jft's words for the list of layer types, None without one.
 
@@ -98,6 +115,16 @@ def layer_types(config: Mapping[str, Any]) -> tuple[str, ...] | None:
   for kind in found:
     check_known("config.json: layer_types", kind, _LAYERS)
   return tuple(_LAYERS[kind] for kind in found)
+
+
+def layer_types_to_hf(config: DecoderConfig) -> list[str]:
+  """Returns the list that `layer_types` reads each block's kind from.
+
+  >>> layer_types_to_hf(DecoderConfig(depth=2, window=8))
+  ['sliding_attention', 'sliding_attention']
+  """
+  words = {ours: theirs for theirs, ours in _LAYERS.items()}
+  return [words[kind] for kind in config.kinds]
 
 
 def rope_of(

@@ -9,10 +9,11 @@ import jax.numpy as jnp
 
 from jft.models import rope
 from jft.models.activations import ACTIVATIONS
+from jft.models.attention import Sees, attend
 from jft.models.cache import written
 from jft.models.causal import Sight
 from jft.models.decoder_config import DecoderConfig, Style
-from jft.typing import Array, Bool, Float
+from jft.typing import Array, Float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Layers:
   dtype: Any
   param_dtype: Any
   train: bool
+  attention: str = "xla"
 
   @property
   def style(self) -> Style:
@@ -88,9 +90,13 @@ class RmsNorm(nn.Module):
 
 
 class Block(nn.Module):
-  """Attention and an MLP, each on normalised states and added to them."""
+  """Attention and an MLP, each on normalised states and added to them.
+
+  Its `window` is that of `jft.models.attention.Sees`.
+  """
 
   layers: Layers
+  window: int | None
 
   @nn.compact
   def __call__(
@@ -98,7 +104,8 @@ class Block(nn.Module):
   ) -> tuple[Float[Array, "b n d"], Any]:
     layers, config = self.layers, self.layers.config
     y = layers.norm("attention_norm")(x)
-    y, cache = Attention(layers, name="attention")(y, sight, cache)
+    attention = Attention(layers, self.window, name="attention")
+    y, cache = attention(y, sight, cache)
     x = x + layers.dropout(config.dropout)(self._after(y, "attention"))
     y = layers.norm("mlp_norm")(x)
     y = self._after(Mlp(layers, name="mlp")(y), "mlp")
@@ -118,6 +125,7 @@ class Attention(nn.Module):
   """
 
   layers: Layers
+  window: int | None
 
   @nn.compact
   def __call__(
@@ -147,58 +155,33 @@ class Attention(nn.Module):
     if cache is not None and sight.index is not None:
       cache = written(cache, sight.index, key, value)
       key, value = (cache[name].astype(x.dtype) for name in ("key", "value"))
-    y = attend(layers, query, key, value, sight.mask)
+    sees = Sees(sight.mask, sight.segments, causal=True, window=self.window)
+    # One query at a time gains nothing from a kernel.
+    by = layers.attention if cache is None else "xla"
+    y = self.mix(query, key, value, sees, by)
     out = layers.dense(d, "out", bias=style.out_bias, last=True)
     return out(y.reshape(b * n, -1)).reshape(b, n, d), cache
 
-
-def attend(
-  layers: Layers,
-  query: Float[Array, "b n h d"],
-  key: Float[Array, "b m kv d"],
-  value: Float[Array, "b m kv d"],
-  mask: Bool[Array, "b 1 n m"],
-) -> Float[Array, "b n h d"]:
-  """Returns the values that each query's scores weigh.
-
-  JAX's own attention where it serves: it knows no cap on the scores, no
-  dropout of the weights, and its softmax no more digits than float32's.
-
-  Args:
-    layers: of the decoder.
-    query, key, value: of its heads.
-    mask: which keys a query sees.
-  """
-  config, style = layers.config, layers.style
-  scale = style.query_scale or config.head_dim**-0.5
-  drops = layers.train and config.attention_dropout > 0
-  wide = jnp.promote_types(query.dtype, jnp.float32)
-  if not (style.attention_cap or drops or wide != jnp.float32):
-    return jax.nn.dot_product_attention(
-      query, key, value, mask=mask, scale=scale
+  def mix(
+    self,
+    query: Float[Array, "b n h d"],
+    key: Float[Array, "b m kv d"],
+    value: Float[Array, "b m kv d"],
+    sees: Sees,
+    by: str,
+  ) -> Float[Array, "b n h d"]:
+    """Returns the values that each query's scores weigh."""
+    config, style = self.layers.config, self.layers.style
+    return attend(
+      query,
+      key,
+      value,
+      sees,
+      scale=style.query_scale,
+      cap=style.attention_cap,
+      drop=self.layers.dropout(config.attention_dropout),
+      by=by,
     )
-  b, n, heads, d = query.shape
-  kv = key.shape[2]
-  grouped = query.reshape(b, n, kv, heads // kv, d)
-  scores = scale * jnp.einsum(
-    "bnkgd,bmkd->bkgnm", grouped, key, preferred_element_type=wide
-  )
-  if style.attention_cap:
-    scores = capped(scores, style.attention_cap)
-  scores = jnp.where(mask[:, :, None], scores, jnp.finfo(wide).min)
-  weights = nn.softmax(scores).astype(value.dtype)
-  weights = layers.dropout(config.attention_dropout)(weights)
-  y = jnp.einsum("bkgnm,bmkd->bnkgd", weights, value)
-  return y.reshape(b, n, heads, d)
-
-
-def capped(x: Array, cap: float) -> Array:
-  """Returns values bent to stay between plus and minus `cap`.
-
-  >>> [f"{x:.1f}" for x in capped(jnp.array([1.0, 1000.0]), 50.0)]
-  ['1.0', '50.0']
-  """
-  return cap * jnp.tanh(x / cap)
 
 
 class Mlp(nn.Module):

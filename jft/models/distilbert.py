@@ -75,6 +75,7 @@ def module(
   dtype: Any = jnp.float32,
   param_dtype: Any = jnp.float32,
   remat: bool = False,
+  attention: str = "xla",
 ) -> "DistilBert":
   """Returns the Linen module of a config.
 
@@ -83,12 +84,12 @@ def module(
     num_classes: outputs of the family's head, a dense layer and a relu before
       the last layer; or a head of another kind; None for no head; of the task
       "mlm", the size of the vocabulary.
-    dtype, param_dtype, remat: as of `jft.models.bert.module`.
+    dtype, param_dtype, remat, attention: as of `jft.models.bert.module`.
 
   >>> module(PRESETS["distilbert_base"], num_classes=2).config.depth
   6
   """
-  return DistilBert(config, num_classes, dtype, param_dtype, remat)
+  return DistilBert(config, num_classes, dtype, param_dtype, remat, attention)
 
 
 class DistilBert(TextEncoder):

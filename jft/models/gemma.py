@@ -17,7 +17,7 @@ from jft.typing import Mapping
 
 MODEL_TYPES = ("gemma2", "gemma3_text")
 
-_FIELDS = types.MappingProxyType(
+FIELDS = types.MappingProxyType(
   {
     "vocab_size": "vocab_size",
     "hidden_size": "width",
@@ -36,6 +36,8 @@ _FIELDS = types.MappingProxyType(
     "sliding_window": "window",
   }
 )
+"""{key of a `config.json`: field of the config}."""
+
 _FIXED = types.MappingProxyType(
   {"quantization_config": {}, "use_bidirectional_attention": False}
 )
@@ -150,7 +152,7 @@ class GemmaConfig(DecoderConfig):
     decoder_hf.check_stated("Gemma", config, _FIXED)
     third = kind == "gemma3_text"
     usual = {"max_tokens": 131072, "vocab_size": 262208} if third else {}
-    fields = usual | fields_of(config, _FIELDS)
+    fields = usual | fields_of(config, FIELDS)
     if third and config.get("attn_logit_softcapping"):
       # transformers' own Gemma 3 reads the key and applies nothing.
       raise UserError(
@@ -264,18 +266,19 @@ def module(
   param_dtype: Any = jnp.float32,
   remat: bool = False,
   scan: bool = False,
+  attention: str = "xla",
 ) -> "Gemma":
   """Returns the Linen module of a config.
 
   Args:
     config: one of `PRESETS`, or your own.
-    num_classes, dtype, param_dtype, remat, scan: as of
+    num_classes, dtype, param_dtype, remat, scan, attention: as of
       `jft.models.llama.module`.
 
   >>> module(PRESETS["gemma_3_270m"], 262144).config.width
   640
   """
-  return Gemma(config, num_classes, dtype, param_dtype, remat, scan)
+  return Gemma(config, num_classes, dtype, param_dtype, remat, scan, attention)
 
 
 class Gemma(Decoder):

@@ -145,6 +145,29 @@ class Gpt2Config(DecoderConfig):
     )
 
 
+def to_hf(
+  config: Gpt2Config, headed: bool, model_type: str = ""
+) -> dict[str, Any]:
+  """Returns the settings that `Gpt2Config.from_hf` reads this config from.
+
+  Args:
+    config: of the network.
+    headed: whether there is a head, of the config's task.
+    model_type: not needed, there is one.
+
+  >>> config = Gpt2Config(depth=6, tied=False)
+  >>> Gpt2Config.from_hf(to_hf(config, True)) == config
+  True
+  """
+  del model_type
+  made = decoder_hf.class_of("GPT2", config, headed, "LMHeadModel")
+  return {
+    "model_type": "gpt2",
+    "architectures": [made],
+    **{key: getattr(config, field) for key, field in _FIELDS.items()},
+  }
+
+
 def _preset(width: int, depth: int, heads: int) -> Gpt2Config:
   return Gpt2Config(
     width=width,
@@ -174,18 +197,19 @@ def module(
   param_dtype: Any = jnp.float32,
   remat: bool = False,
   scan: bool = False,
+  attention: str = "xla",
 ) -> "Gpt2":
   """Returns the Linen module of a config.
 
   Args:
     config: one of `PRESETS`, or your own.
-    num_classes, dtype, param_dtype, remat, scan: as of
+    num_classes, dtype, param_dtype, remat, scan, attention: as of
       `jft.models.llama.module`.
 
   >>> module(PRESETS["gpt2"], 50257).config.width
   768
   """
-  return Gpt2(config, num_classes, dtype, param_dtype, remat, scan)
+  return Gpt2(config, num_classes, dtype, param_dtype, remat, scan, attention)
 
 
 class Gpt2(Decoder):

@@ -20,6 +20,7 @@ def module(
   param_dtype: Any = jnp.float32,
   remat: bool = False,
   scan: bool = False,
+  attention: str = "xla",
 ) -> "Llama":
   """Returns the Linen module of a config.
 
@@ -34,11 +35,13 @@ def module(
       memory for about a third more computation.
     scan: run the blocks as one loop over their stacked parameters: compiling
       takes as long as for one block, at the price of a copy of them.
+    attention: who computes it: "xla", "cudnn", "flash" or "auto", see
+      `jft.models.attention.attend`.
 
   >>> module(PRESETS["smollm2_135m"], 49152).config.width
   576
   """
-  return Llama(config, num_classes, dtype, param_dtype, remat, scan)
+  return Llama(config, num_classes, dtype, param_dtype, remat, scan, attention)
 
 
 class Llama(Decoder):

@@ -212,12 +212,9 @@ def to_hf(
   True
   """
   kind = model_type if model_type in _CLASSES else _kind(config)
-  tasks = {"lm": "ForCausalLM", "classification": "ForSequenceClassification"}
   made: dict[str, Any] = {
     "model_type": kind,
-    "architectures": [
-      f"{_CLASSES[kind]}{tasks[config.task] if headed else 'Model'}"
-    ],
+    "architectures": [decoder_hf.class_of(_CLASSES[kind], config, headed)],
     **{key: getattr(config, field) for key, field in _FIELDS.items()},
     "rope_parameters": decoder_hf.rope_to_hf(config.rope),
     "rope_theta": config.rope.theta,
@@ -229,6 +226,7 @@ def to_hf(
   made["sliding_window"] = config.window or None
   if kind != "mistral":
     made["use_sliding_window"] = bool(config.window)
+    made["layer_types"] = decoder_hf.layer_types_to_hf(config)
   return made
 
 

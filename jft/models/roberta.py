@@ -102,6 +102,7 @@ def module(
   dtype: Any = jnp.float32,
   param_dtype: Any = jnp.float32,
   remat: bool = False,
+  attention: str = "xla",
 ) -> "Roberta":
   """Returns the Linen module of a config.
 
@@ -110,12 +111,12 @@ def module(
     num_classes: outputs of the family's head, a dense layer and a tanh before
       the last layer; or a head of another kind; None for no head; of the task
       "mlm", the size of the vocabulary.
-    dtype, param_dtype, remat: as of `jft.models.bert.module`.
+    dtype, param_dtype, remat, attention: as of `jft.models.bert.module`.
 
   >>> module(PRESETS["roberta_base"], num_classes=2).config.position_rows
   514
   """
-  return Roberta(config, num_classes, dtype, param_dtype, remat)
+  return Roberta(config, num_classes, dtype, param_dtype, remat, attention)
 
 
 class Roberta(TextEncoder):

@@ -7,7 +7,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jft.errors import UserError
+from jft.models import attention
 from jft.models.activations import ACTIVATIONS
+from jft.models.attention import Sees
 from jft.models.head import Head, make_head
 from jft.models.text_config import TextConfig
 from jft.typing import Array, Bool, Callable, Float, Int, Mapping, Outputs
@@ -24,6 +26,7 @@ class TextEncoder(nn.Module):
   dtype: Any = jnp.float32
   param_dtype: Any = jnp.float32
   remat: bool = False
+  attention: str = "xla"
 
   def positions(self, ids: Int[Array, "b n"]) -> Int[Array, "*b n"]:
     """Returns the row of the positions' embedding for every token."""
@@ -64,7 +67,7 @@ class TextEncoder(nn.Module):
     """
     _check_inputs(inputs, self.config)
     config = self.config
-    layers = Layers(config, self.dtype, self.param_dtype, train)
+    layers = Layers(config, self.dtype, self.param_dtype, train, self.attention)
     attend = inputs["attention_mask"] > 0
     ids = inputs["input_ids"]
     x, to_words = Embeddings(layers, name="embeddings")(
@@ -119,6 +122,7 @@ class Layers:
   dtype: Any
   param_dtype: Any
   train: bool
+  attention: str = "xla"
 
   def dense(self, width: int, name: str) -> nn.Dense:
     init = nn.initializers.normal(self.config.init_std)
@@ -203,18 +207,21 @@ class Attention(nn.Module):
       layers.dense(d, name)(rows).reshape(b, n, config.heads, -1)
       for name in ("query", "key", "value")
     )
-    wide = jnp.promote_types(layers.dtype, jnp.float32)
-    scores = jnp.einsum(
-      "bqhd,bkhd->bhqk", query, key, preferred_element_type=wide
-    )
-    # Not -inf: a row of nothing but padding would turn into NaN.
-    least = jnp.finfo(wide).min
-    scores = scores * query.shape[-1] ** -0.5
-    scores = jnp.where(attend[:, None, None, :], scores, least)
-    weights = nn.softmax(scores).astype(value.dtype)
-    weights = layers.dropout(config.attention_dropout)(weights)
-    y = jnp.einsum("bhqk,bkhd->bqhd", weights, value)
+    sees = Sees(attend[:, None, None, :], attend.astype(jnp.int32))
+    y = self.mix(query, key, value, sees, layers.attention)
     return layers.dense(d, "out")(y.reshape(b * n, d)).reshape(b, n, d)
+
+  def mix(
+    self,
+    query: Float[Array, "b n h d"],
+    key: Float[Array, "b m h d"],
+    value: Float[Array, "b m h d"],
+    sees: Sees,
+    by: str,
+  ) -> Float[Array, "b n h d"]:
+    """Returns the values that each query's scores weigh."""
+    drop = self.layers.dropout(self.layers.config.attention_dropout)
+    return attention.attend(query, key, value, sees, drop=drop, by=by)
 
 
 class Mlp(nn.Module):

@@ -22,6 +22,7 @@ def module(
   dtype: Any = jnp.float32,
   param_dtype: Any = jnp.float32,
   remat: bool = False,
+  attention: str = "xla",
 ) -> "ViT":
   """Returns the Linen module of a config.
 
@@ -32,11 +33,13 @@ def module(
     param_dtype: of the parameters.
     remat: compute each block's activations again in the backward pass: less
       memory for about a third more computation.
+    attention: who computes it: "xla", "cudnn", "flash" or "auto", see
+      `jft.models.attention.attend`.
 
   >>> module(PRESETS["vit_tiny_patch16_224"], num_classes=37).config.width
   192
   """
-  return ViT(config, num_classes, dtype, param_dtype, remat)
+  return ViT(config, num_classes, dtype, param_dtype, remat, attention)
 
 
 class ViT(nn.Module):
@@ -52,6 +55,7 @@ class ViT(nn.Module):
   dtype: Any = jnp.float32
   param_dtype: Any = jnp.float32
   remat: bool = False
+  attention: str = "xla"
 
   @nn.compact
   def __call__(
@@ -80,7 +84,7 @@ class ViT(nn.Module):
     """
     config = self.config
     _check_images(inputs.shape, config)
-    layers = Layers(config, self.dtype, self.param_dtype, train)
+    layers = Layers(config, self.dtype, self.param_dtype, train, self.attention)
     x = Embeddings(layers, name="embeddings")(inputs.astype(self.dtype))
     make_block = nn.remat(Block) if self.remat else Block
     for i in range(config.depth):

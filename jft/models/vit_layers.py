@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jft.models.activations import ACTIVATIONS
+from jft.models.attention import Sees, attend
 from jft.models.head import Head, make_head
 from jft.models.layer_scale import LayerScale
 from jft.models.vit_config import Config
@@ -23,6 +24,7 @@ class Layers:
   dtype: Any
   param_dtype: Any
   train: bool
+  attention: str = "xla"
 
   def dense(self, width: int, name: str, use_bias: bool = True) -> nn.Dense:
     return nn.Dense(
@@ -101,13 +103,14 @@ class Attention(nn.Module):
       .reshape(b, n, config.heads, -1)
       for name in ("query", "key", "value")
     )  # fmt: skip
-    wide = jnp.promote_types(layers.dtype, jnp.float32)
-    scores = jnp.einsum(
-      "bqhd,bkhd->bhqk", query, key, preferred_element_type=wide
+    y = attend(
+      query,
+      key,
+      value,
+      Sees(),
+      drop=layers.dropout(config.attention_dropout),
+      by=layers.attention,
     )
-    weights = nn.softmax(scores * query.shape[-1] ** -0.5).astype(value.dtype)
-    weights = layers.dropout(config.attention_dropout)(weights)
-    y = jnp.einsum("bhqk,bkhd->bqhd", weights, value)
     y = layers.dense(d, "out")(y.reshape(b * n, d)).reshape(b, n, d)
     return layers.dropout(config.dropout)(y)
 

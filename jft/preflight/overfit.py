@@ -45,7 +45,7 @@ def train(
   """
   step, last = run.steps[-1], len(run.steps) - 1
   if run.augment is not None:
-    step = run.make_step(last, run.tuning.tx(last), augment=None)
+    step = run.make_step(last, run.tuning.tx(last), augmented=False)
   placed, state = step.place(batch), step.replicate(own(run.state))
   scales = _to_peak(run, steps)
   losses, accuracies = [], []

@@ -9,6 +9,7 @@ import textwrap
 
 import numpy as np
 
+from jft.models.decoder_config import writes
 from jft.preflight.finding import Finding
 from jft.spec import Spec
 from jft.typing import Any, Batch, Callable
@@ -43,7 +44,7 @@ def check(
     return [_of_images(batch, answer, where, spec)]
   if np.ndim(batch["input_ids"]) == 3:
     batch = _side_by_side(batch)
-  if getattr(spec.config, "task", "") == "lm":
+  if writes(spec.config):
     batch = _with_answers(batch)
   return [_of_tokens(batch, answer, where, token or str)]
 

@@ -15,6 +15,11 @@ def _unchanged(config: Any) -> Any:
   return config
 
 
+def _one_way(config: Any) -> Shapes:
+  del config
+  return {}
+
+
 def _unchecked(config: Any, shapes: Shapes) -> None:
   del config, shapes
 
@@ -32,6 +37,9 @@ class Dialect:
     fits: shapes of a source -> whether it is written so; one name that no
       other dialect has is enough.
     table: (config, shapes) -> {jft name: Entry}; the head always listed.
+    written: config -> shapes from which `table` tells how the project's own
+      model of a config is saved, where its models differ in that; for a file
+      that is yet to be written.
     dropped: config -> (regex, reason) of source tensors that jft never needs.
     head: a regex over the source's names: its classifier.
     adjust: config -> config, for what this project computes differently
@@ -51,6 +59,7 @@ class Dialect:
   table: Callable[[Any, Shapes], Mapping[str, Entry]]
   dropped: Callable[[Any], Rules]
   head: str
+  written: Callable[[Any], Shapes] = _one_way
   adjust: Callable[[Any], Any] = _unchanged
   check: Callable[[Any, Shapes], None] = _unchecked
   ties: Callable[[Any], Mapping[str, str] | None] = _nothing

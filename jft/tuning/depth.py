@@ -13,11 +13,14 @@ from jft.typing import Iterable
 BELOW = "below"
 ABOVE = "above"
 HEAD = "head"
+APART = "apart"
 
 _BELOW = re.compile(r"(.*/)?(stem(_\d+)?|embeddings)/.*")
 _BLOCK = re.compile(r"((?:.*/)?block_\d+)/.*")
 # What a method adds is named by the module that it is added to.
 _ADDED = re.compile(r"adapters/[^/]+/")
+# Another network beside this one.
+_BESIDE = "teacher/"
 
 
 def part(name: str) -> str:
@@ -27,12 +30,15 @@ def part(name: str) -> str:
     name: of a leaf of params.
 
   Returns:
-    The block's name, or "below", "above" or "head".
+    The block's name, or "below", "above" or "head"; "apart" of what is no part
+    of the network, such as its teacher.
 
   >>> [part(name) for name in ("stem/conv/kernel", "block_03/norm/scale",
   ...                          "norm/scale", "head/bias")]
   ['below', 'block_03', 'above', 'head']
   """
+  if name.startswith(_BESIDE):
+    return APART
   name = _ADDED.sub("", name, count=1)
   if name.startswith("head/"):
     return HEAD
@@ -48,7 +54,7 @@ def blocks(names: Iterable[str]) -> list[str]:
   >>> blocks(["block_100/bias", "block_99/bias", "head/bias"])
   ['block_99', 'block_100']
   """
-  found = {part(name) for name in names} - {BELOW, ABOVE, HEAD}
+  found = {part(name) for name in names} - {BELOW, ABOVE, HEAD, APART}
   return sorted(found, key=_numbers)
 
 
@@ -64,7 +70,8 @@ def depths(names: Iterable[str]) -> dict[str, int]:
   """
   names = list(names)
   order = {block: i + 1 for i, block in enumerate(blocks(names))}
-  order |= {BELOW: 0, ABOVE: len(order) + 1, HEAD: len(order) + 1}
+  top = len(order) + 1
+  order |= {BELOW: 0, ABOVE: top, HEAD: top, APART: top}
   return {name: order[part(name)] for name in names}
 
 

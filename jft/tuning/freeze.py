@@ -13,7 +13,7 @@ import optax
 from jft import rules as rule_engine
 from jft import tree
 from jft.errors import UserError, did_you_mean
-from jft.tuning import depth
+from jft.tuning import depth, quantized
 from jft.typing import Iterable, Mapping, Params, Rules
 
 FREEZE = "freeze"
@@ -170,13 +170,13 @@ def table(
     transforms: {label: optimizer}; gives the optimizer's bytes (else 0).
   """
   flat, named = tree.flatten(params), tree.flatten(labels)
-  total = tree.count(params)
+  total = quantized.count(params)
   rows = []
   for value in sorted(set(named.values()), key=lambda v: (v == FREEZE, v)):
     part = tree.unflatten({n: x for n, x in flat.items() if named[n] == value})
     transform = (transforms or {}).get(value)
     state = jax.eval_shape(transform.init, part) if transform else ()
-    size = tree.count(part)
+    size = quantized.count(part)
     rows.append(
       Row(
         value,

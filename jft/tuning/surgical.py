@@ -71,7 +71,7 @@ def squares(
   sums: dict[str, Array] = {}
   for name, leaf in tree.flatten(leaves).items():
     owner = name.rpartition("/")[0].rpartition("/")[2]
-    if _NORM in owner or depth.part(name) == depth.HEAD:
+    if _NORM in owner or depth.part(name) in (depth.HEAD, depth.APART):
       continue
     square = jnp.sum(jnp.square(leaf.astype(jnp.float32)))
     sums[part(name)] = sums.get(part(name), jnp.zeros(())) + square

@@ -133,5 +133,6 @@ def _phases(names: list[str], blocks: int) -> dict[str, int]:
     for i, block in enumerate(reversed(depth.blocks(names)))
   }
   last = max(order.values(), default=1)
-  order |= {depth.ABOVE: 1, depth.HEAD: 1, depth.BELOW: last}
+  top = dict.fromkeys((depth.ABOVE, depth.HEAD, depth.APART), 1)
+  order |= {**top, depth.BELOW: last}
   return {name: order[part] for name, part in parts.items()}

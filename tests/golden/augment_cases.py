@@ -15,7 +15,8 @@ from jft.augment import filters, geometry, policies, tone
 
 FILE = pathlib.Path(__file__).parent / "augment.npz"
 HEIGHT, WIDTH = 24, 20
-CORNERS = [[2, 3], [17, 1], [19, 21], [0, 20]]
+# No place falls between two pixels, where rounding would decide.
+CORNERS = [[2.2, 3.1], [17.3, 1.4], [18.7, 21.2], [0.4, 20.6]]
 ANGLES = 10.0, -15.0
 # What the original counts in 8 bits; the others are compared in floats.
 EIGHT_BIT = ("solarize", "posterize", "equalize")

@@ -3,15 +3,15 @@
 With JFT_WRITE_GOLDEN=1 the record of what was compared is written.
 """
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 from golden import decoder_cases, verified
 from golden import decoders as case_of
 
 import jft
-from jft import families, tree
-from jft.pretrained import export
-from jft.pretrained.formats import safetensors
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -78,18 +78,21 @@ def test_presets_are_the_originals(preset):
 
 @pytest.mark.parametrize("case", decoder_cases.CASES)
 def test_what_jft_exports_transformers_reads(case, tmp_path):
-  """Every name and shape is the original's: nothing missing or unexpected."""
-  transformers = make.transformers
+  """Its class, settings, names and shapes are the original's."""
   net = case_of.load(tmp_path, case)
-  dialect = families.FAMILIES[net.spec.family].dialects[0]
-  table = dialect.table(net.spec.config, {})
-  arrays = export.to_source(tree.flatten(net.variables), table)
-  safetensors.write(tmp_path / "model.safetensors", arrays)
-  model, info = getattr(
-    transformers, decoder_cases.CASES[case][1]
-  ).from_pretrained(tmp_path, output_loading_info=True)
-  assert not info["missing_keys"]
-  assert not info["unexpected_keys"]
+  # As if from nowhere: nothing is copied out of a config.json.
+  spec = dataclasses.replace(net.spec, source="")
+  out = tmp_path / "out"
+  done = jft.export(dataclasses.replace(net, spec=spec), "hf", out)
+  name = json.loads((out / "config.json").read_text())["architectures"][0]
+  assert name == decoder_cases.CASES[case][1]
+  assert done.opens[0].startswith("from transformers import AutoModelFor")
+  model, info = getattr(make.transformers, name).from_pretrained(
+    out, output_loading_info=True
+  )
+  for key in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+    assert not info[key], (key, info[key])
+  model.config.pad_token_id = 0
   inputs = decoder_cases.inputs(case)
   mask = inputs["attention_mask"]
   tensors = {n: torch.from_numpy(x).long() for n, x in inputs.items()}

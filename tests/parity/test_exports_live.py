@@ -2,16 +2,21 @@
 
 import json
 import os
+import pathlib
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import exported
 import numpy as np
 import pytest
+import tiny
+from golden.token_texts import TEXTS as TEXTS_OF_TOKENIZERS
 
 import jft
 from jft import predictions
 from jft.cli.main import main
+from jft.data import load_tokenizer
+from jft.exports.tokenizer import HARD
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -190,8 +195,13 @@ TEXTS = (
 )
 
 
-def test_a_fine_tuned_bert_predicts_the_same_from_raw_text(tmp_path):
-  workdir = exported.train_bert(tmp_path)
+@pytest.mark.parametrize(
+  "write",
+  [tiny.write_bert, *map(exported.writer, ("roberta_base", "distilbert_base"))],
+  ids=["bert", "roberta", "distilbert"],
+)
+def test_a_fine_tuned_run_predicts_the_same_from_raw_text(write, tmp_path):
+  workdir = exported.train_text(tmp_path, write=write)
   out = tmp_path / "hf"
   assert main(["export", str(workdir), "--to=hf", f"--out={out}"]) == 0
   tokenizer = transformers.AutoTokenizer.from_pretrained(str(out))
@@ -205,6 +215,7 @@ def test_a_fine_tuned_bert_predicts_the_same_from_raw_text(tmp_path):
     list(TEXTS), padding=True, truncation=True, return_tensors="pt"
   )
   assert given["input_ids"].shape == (4, 7)
+  given.pop("token_type_ids", None)  # of one text they are 0
   with torch.no_grad():
     shares = model(**given).logits.softmax(-1).numpy()
   for row, theirs in zip(rows, shares, strict=True):
@@ -243,3 +254,41 @@ def test_every_text_head_in_transformers(tmp_path):
       assert apart(theirs, want) < CLOSE, name
       if task != "mlm":
         assert model.config.num_labels == count
+
+
+GGUF = pathlib.Path(make_resnet.__file__).parent / "gguf" / "llama.gguf"
+SOURCES = {
+  "a gguf": lambda data: GGUF,
+  "llama2.c's .model": lambda data: data / "llama2c-stories260K",
+  "llama2.c's .bin": lambda data: data / "llama2c-stories15M",
+}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_a_llama_of_another_project_opens_in_transformers(kind, tmp_path):
+  """The same tokens of hard texts, logits, and greedy text."""
+  if kind != "a gguf" and "JFT_DATA" not in os.environ:
+    pytest.skip("JFT_DATA is not set: llama2.c's published models")
+  source = SOURCES[kind](pathlib.Path(os.environ.get("JFT_DATA", "")))
+  net = jft.load_pretrained(str(source))
+  done = jft.export(net, "hf", tmp_path / "hf")
+  tokenizer = transformers.AutoTokenizer.from_pretrained(str(done.path))
+  model = nothing_missing(transformers.AutoModelForCausalLM, done.path).eval()
+  ours = load_tokenizer(net.spec.tokenizer, net.spec.max_tokens)
+  for text in (*HARD, *TEXTS_OF_TOKENIZERS):
+    ids = ours.uncut.encode(text).ids
+    assert tokenizer(text)["input_ids"] == ids, text
+    assert tokenizer.decode(ids, skip_special_tokens=True) == ours.decode(ids)
+  prompt = "ab abc" if kind == "a gguf" else "Once upon a time, Tom"
+  given = tokenizer(prompt, return_tensors="pt")
+  inputs = {name: given[name].numpy() for name in given}
+  with torch.no_grad():
+    want = model(**given).logits.numpy()
+    told = model.generate(**given, max_new_tokens=16, do_sample=False)
+  inputs.pop("token_type_ids", None)
+  assert apart(exported.logits(net, inputs), want) < CLOSE
+  stop = () if ours.eos_id is None else (ours.eos_id,)
+  made = jft.generate(net, inputs, max_new_tokens=16, stop=stop)
+  count = int(made.lengths[0])
+  theirs = told[0, inputs["input_ids"].shape[1] :].tolist()
+  assert made.tokens[0, :count].tolist() == theirs

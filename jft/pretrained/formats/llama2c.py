@@ -32,7 +32,7 @@ EPSILON = 1e-5
 
 # Far beyond any model: what is larger is no llama2.c file.
 _MOST = (2**16, 2**18, 2**10, 2**10, 2**10, 2**22, 2**22)
-_FIELDS = (
+FIELDS = (
   *("dim", "hidden_dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size"),
   "max_seq_len",
 )
@@ -87,7 +87,7 @@ def fits(head: bytes) -> bool:
     return True
   if len(head) < HEADER.size:
     return False
-  return _problem(HEADER.unpack(head[: HEADER.size])) is None
+  return problem(HEADER.unpack(head[: HEADER.size])) is None
 
 
 def read(path: str | Path) -> Tensors:
@@ -122,7 +122,11 @@ def config(path: str | Path) -> dict[str, Any]:
 
   Source: llama2.c, export.py, hf_export.
   """
-  header = _header(Path(path))
+  return settings(_header(Path(path)))
+
+
+def settings(header: Header) -> dict[str, Any]:
+  """Returns the same of a header."""
   return {
     "model_type": "llama",
     "architectures": ["LlamaForCausalLM"],
@@ -158,15 +162,15 @@ def _header(path: Path) -> Header:
       f"{path} is of llama2.c's version {version}; jft reads 0, 1 and 2."
     )
   numbers = HEADER.unpack_from(head, start)
-  if problem := _problem(numbers, is_long):
-    raise UserError(f"{path}: llama2.c's header is damaged: {problem}.")
+  if wrong := problem(numbers, is_long):
+    raise UserError(f"{path}: llama2.c's header is damaged: {wrong}.")
   group = struct.unpack_from("<i", head, 37)[0] if version == 2 else 0
   if is_long and head[36] > 1:
     raise UserError(
       f"{path}: llama2.c's header is damaged: the flag of a shared classifier"
       f" is {head[36]}, expected 0 or 1."
     )
-  fields = dict(zip(_FIELDS, numbers, strict=True))
+  fields = dict(zip(FIELDS, numbers, strict=True))
   return Header(
     **fields | {"vocab_size": abs(numbers[5])},
     version=version,
@@ -176,9 +180,9 @@ def _header(path: Path) -> Header:
   )
 
 
-def _problem(numbers: tuple[int, ...], signed: bool = False) -> str | None:
+def problem(numbers: tuple[int, ...], signed: bool = False) -> str | None:
   """Says what no model has; a negative vocab_size is version 0's sign."""
-  for name, number, most in zip(_FIELDS, numbers, _MOST, strict=True):
+  for name, number, most in zip(FIELDS, numbers, _MOST, strict=True):
     size = abs(number) if name == "vocab_size" and not signed else number
     if not 0 < size <= most:
       return f"{name} is {number}"
@@ -202,7 +206,7 @@ def _places(path: Path, header: Header) -> dict[str, Place]:
     )
   # An upper bound on the count, before a list is made of it.
   size, at, found = path.stat().st_size, header.start, {}
-  for name, shape in _layout(header):
+  for name, shape in layout(header):
     group = header.group if len(shape) > 1 else 0
     if group and math.prod(shape) % group:
       raise UserError(
@@ -221,8 +225,8 @@ def _places(path: Path, header: Header) -> dict[str, Place]:
   return found
 
 
-def _layout(header: Header) -> Iterator[tuple[str, tuple[int, ...]]]:
-  """(name, shape) of the tensors in the order of the file."""
+def layout(header: Header) -> Iterator[tuple[str, tuple[int, ...]]]:
+  """Yields (name, shape) of the tensors in the order of the file."""
   h, layers = header, range(header.n_layers)
   kv_dim = h.dim // h.n_heads * h.n_kv_heads
   shapes = {
@@ -264,7 +268,7 @@ def _layout(header: Header) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 def _told(header: Header) -> str:
   classifier = "shared" if header.tied else "own"
-  sizes = ", ".join(f"{name}={getattr(header, name)}" for name in _FIELDS)
+  sizes = ", ".join(f"{name}={getattr(header, name)}" for name in FIELDS)
   return f"version {header.version}, {sizes}, {classifier} classifier"
 
 
@@ -279,6 +283,21 @@ def _load(path: Path, place: Place) -> np.ndarray:
     return (values * scales[:, None]).reshape(place.shape)
 
 
+def rotary_table(name: str, positions: Any, half: int) -> np.ndarray:
+  """Returns rows of a rotary table, Float64[positions half].
+
+  Args:
+    name: "freqs_cos" or "freqs_sin".
+    positions: Int[n].
+    half: pairs of a head's channels.
+
+  >>> rotary_table("freqs_cos", [0, 1], 1).round(2).tolist()
+  [[1.0], [0.54]]
+  """
+  turn = np.cos if name == "freqs_cos" else np.sin
+  return turn(np.outer(positions, THETA ** -(np.arange(half) / half)))
+
+
 def _check_table(path: Path, name: str, place: Place) -> None:
   """Raises unless a table is the one that run.c computes by itself."""
   positions, half = place.shape
@@ -286,9 +305,7 @@ def _check_table(path: Path, name: str, place: Place) -> None:
   # late ones differ between projects by the rounding of their float32.
   at, row = min(positions, 4096) - 1, 4 * half
   data = read_span(path, place.offset + at * row, row)
-  frequencies = THETA ** -(np.arange(half) / half)
-  turn = np.cos if name == "freqs_cos" else np.sin
-  want = turn(at * frequencies)
+  want = rotary_table(name, [at], half)[0]
   if not np.allclose(data.view("<f4"), want, rtol=0, atol=5e-3):
     raise UserError(
       f"{path}: its rotary table {name} is not that of the base {THETA:g}, the"

@@ -184,6 +184,12 @@ def _torchvision_images(config: Any) -> Preprocessing:
   return Preprocessing(224, crop_pct=224 / resized.get(key, 232))
 
 
+def _timm_written(config: Any) -> Shapes:
+  """timm's atto to nano have 1x1 convolutions, tiny and larger dense layers."""
+  width = config.widths[0]
+  return {_TIMM_UP: (4 * width, width, 1, 1)} if width < 96 else {}
+
+
 TORCHVISION = Dialect(
   "torchvision",
   fits=lambda shapes: "features.1.0.layer_scale" in shapes,
@@ -201,6 +207,7 @@ TIMM = Dialect(
   ),
   dropped=lambda config: (),
   head=r"head\.fc\.(weight|bias)",
+  written=_timm_written,
   preprocessing=_timm_images,
 )
 

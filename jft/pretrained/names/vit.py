@@ -125,11 +125,14 @@ def above_pre_logits(dialect: Dialect, anchor: str) -> Dialect:
   layer = re.escape(anchor.rpartition("pre_logits")[0]) + r"pre_logits\b.*"
 
   def table(config: Config, shapes: Shapes) -> dict[str, Entry]:
-    entries = dict(dialect.table(config, shapes))
-    if config.pooling != "cls_pooler":
-      for leaf in ("kernel", "bias"):
-        del entries[f"params/head/{leaf}"]
-    return entries
+    entries = dialect.table(config, shapes)
+    if config.pooling == "cls_pooler":
+      return dict(entries)
+    return {
+      name: entry
+      for name, entry in entries.items()
+      if not name.startswith("params/head/")
+    }
 
   def dropped(config: Config) -> Rules:
     rules = tuple(dialect.dropped(config))

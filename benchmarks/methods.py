@@ -1,0 +1,234 @@
+"""Methods of fine-tuning on real tasks: accuracy, size, time and memory.
+
+  python benchmarks/methods.py digits        # 11 methods x 3 seeds, 10 minutes
+  python benchmarks/methods.py sst2          # MiniLM; an hour on two cores
+  python benchmarks/methods.py hymenoptera   # ResNet-50
+  python benchmarks/methods.py digits --costs  # FLOPs, memory, time alone
+  python scripts/write_methods.py            # writes docs/methods.md
+
+Each run is `jft train` in a fresh process and workdir, each method with the
+same data, updates and seeds; the config lines are those of the files in
+benchmarks/methods/, the learning rate is the task's for the method's kind:
+small trained parts take a higher one. A method that a model has no place for
+(IA3 in a ResNet) is left out. Costs are the compiled step's own counts, against
+full fine-tuning's; step times are medians of alternating steps. Results go to
+benchmarks/results/methods.json.
+"""
+
+import dataclasses
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+import types
+
+import jax
+import recipes
+
+from jft import config as configs
+from jft import tree
+from jft.build import build
+from jft.cli import flags
+
+FOLDER = pathlib.Path(__file__).parent
+RESULTS = FOLDER / "results" / "methods.json"
+SEEDS = 3
+ROUNDS = 7
+FULL = "Full fine-tuning"
+# Of the kind "full" every weight moves; "few" are small or new parts alone.
+KINDS = types.MappingProxyType(
+  {
+    "Linear probing": "few",
+    "LP-FT": "full",
+    FULL: "full",
+    "Layer-wise learning-rate decay": "full",
+    "Gradual unfreezing by steps": "full",
+    "LoRA": "few",
+    "DoRA": "few",
+    "BitFit": "few",
+    "(IA)³": "few",
+    "L2-SP": "full",
+    "Averaged weights (EMA)": "full",
+  }
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+  """A task: its recipe, what is changed in it, a rate for each kind."""
+
+  recipe: str
+  changed: tuple[str, ...]
+  rates: dict[str, float]
+  swapped: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+  without: tuple[str, ...] = ()
+
+
+TASKS = types.MappingProxyType(
+  {
+    "digits": Task(
+      "quickstart",
+      (
+        "data.train_examples=200",
+        "tune.blocks=0",
+        "tune.head_first=0.0",
+        "optim.backbone_lr_scale=1.0",
+        "stop.patience=0",
+      ),
+      {"full": 2e-3, "few": 1e-2},
+      {
+        "LoRA": ("adapter.name=lora", "adapter.targets=all"),
+        "DoRA": ("adapter.name=dora", "adapter.targets=all"),
+      },
+      ("(IA)³",),
+    ),
+    "sst2": Task(
+      "sst2_minilm",
+      ("data.train_examples=1000", "train.epochs=2.0", "optim.warmup_steps=6"),
+      {"full": 1e-4, "few": 2e-3},
+    ),
+    "hymenoptera": Task(
+      "hymenoptera_resnet50",
+      ("data.image_size=128", "optim.weight_decay=0.0"),
+      {"full": 1e-4, "few": 3e-3},
+      {
+        "LoRA": ("adapter.name=lora", "adapter.targets=all"),
+        "DoRA": ("adapter.name=dora", "adapter.targets=all"),
+      },
+      ("(IA)³",),
+    ),
+  }
+)
+
+
+def known() -> dict[str, dict]:
+  """Returns {method: its entry} of the files in benchmarks/methods/."""
+  found = {}
+  for path in sorted((FOLDER / "methods").glob("*.toml")):
+    for entry in tomllib.loads(path.read_text())["method"]:
+      found.setdefault(entry["name"], entry)
+  return found
+
+
+def overrides(task: Task, name: str, entry: dict, seed: int) -> list[str]:
+  """Returns the config lines of a run."""
+  lines = task.swapped.get(name, tuple(entry["config"]))
+  if any(line.startswith("adapter.name=") for line in lines):
+    lines = ("tune.preset=full", *lines)
+  rate = task.rates[KINDS[name]]
+  return [*task.changed, f"optim.lr={rate}", *lines, f"seed={seed}"]
+
+
+def costs(task: Task, names: list[str], entries: dict) -> dict[str, dict]:
+  """Returns FLOPs, memory and step time of each method, beside full's."""
+  steppers, found = {}, {}
+  for name in names:
+    given = overrides(task, name, entries[name], 0)
+    made = configs.load(task.recipe, given)
+    flags.for_config(made)
+    run = build(made)
+    step, batch = run.steps[-1], run.splits.train.batch_at(0)
+    state, placed = step.replicate(run.state), step.place(batch)
+    program = step.run.lower(state, placed).compile()
+    memory = program.memory_analysis()
+    flops = program.cost_analysis()
+    flops = flops[0] if isinstance(flops, list) else flops
+    found[name] = {
+      "trainable": tree.count(run.state.params),
+      "total": tree.count(run.state.params) + tree.count(run.state.frozen),
+      "step_gflop": flops["flops"] / 1e9,
+      "memory_mb": (
+        memory.argument_size_in_bytes
+        + memory.temp_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes
+      )
+      / 2**20,
+    }
+    steppers[name] = stepper(program, state, placed)
+  times = {name: [] for name in names}
+  for _ in range(ROUNDS):
+    for name in names:
+      times[name].append(steppers[name]())
+  full = statistics.median(times[FULL])
+  for name in names:
+    found[name]["time_ratio"] = statistics.median(times[name]) / full
+    found[name]["step_ms"] = 1e3 * statistics.median(times[name])
+  return found
+
+
+def stepper(program, state, placed):
+  """Returns a function that runs one step more and says its seconds."""
+
+  def advance() -> float:
+    nonlocal state
+    start = time.perf_counter()
+    state, metrics = program(state, placed)
+    jax.block_until_ready((state, metrics))
+    return time.perf_counter() - start
+
+  advance()
+  return advance
+
+
+def train(task: Task, name: str, entry: dict, seed: int) -> dict:
+  """Runs one seed of one method."""
+  with tempfile.TemporaryDirectory() as folder:
+    command = [sys.executable, "-m", "jft.cli.main", "train", "--json"]
+    command += [f"--config={task.recipe}", f"--workdir={folder}/run"]
+    lines = overrides(task, name, entry, seed)
+    command += [f"--config.{line}" for line in lines]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+  summary = json.loads(done.stdout)
+  accuracy = summary["metrics"]["test/accuracy"]
+  print(f"{name}, seed {seed}: {accuracy:.4f}", flush=True)
+  return {
+    "seed": seed,
+    "accuracy": accuracy,
+    "wall_secs": summary["wall_secs"],
+    "status": summary["status"],
+  }
+
+
+def write(name: str, row: dict) -> None:
+  """Records what is there so far of a task."""
+  found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+  found[name] = row
+  RESULTS.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+
+
+def main(names: list[str], only_costs: bool) -> None:
+  entries = known()
+  for name in names:
+    task = TASKS[name]
+    before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    methods = [m for m in KINDS if m not in task.without]
+    row = {
+      "recipe": task.recipe,
+      "changed": list(task.changed),
+      "rates": task.rates,
+      "command": f"python benchmarks/methods.py {name}",
+      "hardware": recipes.hardware(),
+      "jax": jax.__version__,
+      "methods": before.get(name, {}).get("methods", {}),
+    }
+    for method, found in costs(task, methods, entries).items():
+      row["methods"].setdefault(method, {"runs": []})["costs"] = found
+    write(name, row)
+    if only_costs:
+      continue
+    for method in methods:
+      row["methods"][method]["runs"] = []
+      for seed in range(SEEDS):
+        made = train(task, method, entries[method], seed)
+        row["methods"][method]["runs"].append(made)
+        write(name, row)
+
+
+if __name__ == "__main__":
+  given = [name for name in sys.argv[1:] if not name.startswith("--")]
+  main(given or list(TASKS), "--costs" in sys.argv)

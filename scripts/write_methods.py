@@ -1,0 +1,194 @@
+"""Writes docs/methods.md: every method's config line, cost and effect.
+
+python scripts/write_methods.py            # compiles a step of each: minutes
+python scripts/write_methods.py --no-costs # the table of tasks and texts alone
+
+Methods are the entries of benchmarks/methods/*.toml. Costs are counted in the
+compiled step (seed 0, the recipe's batch), against full fine-tuning of the same
+recipe; accuracies come from benchmarks/results/methods.json.
+"""
+
+import json
+import pathlib
+import statistics
+import sys
+
+ROOT = pathlib.Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import methods  # noqa: E402
+
+from jft import config as configs  # noqa: E402
+from jft import tree  # noqa: E402
+from jft.build import build  # noqa: E402
+from jft.errors import UserError  # noqa: E402
+
+PAGE = ROOT / "docs" / "methods.md"
+COSTS = ROOT / "benchmarks" / "results" / "method_costs.json"
+TITLES = {
+  "phase": "What is trained, when, and at which rate",
+  "lora": "Low-rank adapters",
+  "side": "Other small trained parts, quantised bases",
+  "loss": "Losses and tasks",
+  "reg": "Regularisation, averages, optimizers",
+  "aug": "Augmentation",
+}
+BASES = {
+  "minilm": "sst2_minilm",
+  "resnet50": "hymenoptera_resnet50",
+  "resnet14_mnist": "quickstart",
+}
+FULL = ("tune.preset=full", "tune.blocks=0", "tune.head_first=0.0")
+
+
+def step_costs(recipe: str, lines: list[str]) -> dict[str, float]:
+  """Counts the last phase's compiled step."""
+  run = build(configs.load(recipe, lines))
+  step, batch = run.steps[-1], run.splits.train.batch_at(0)
+  program = step.run.lower(
+    step.replicate(run.state), step.place(batch)
+  ).compile()
+  memory, flops = program.memory_analysis(), program.cost_analysis()
+  flops = flops[0] if isinstance(flops, list) else flops
+  trained, frozen = map(tree.count, (run.state.params, run.state.frozen))
+  return {
+    "trainable": trained / (trained + frozen),
+    "flops": flops["flops"],
+    "bytes": memory.argument_size_in_bytes
+    + memory.temp_size_in_bytes
+    + memory.output_size_in_bytes
+    - memory.alias_size_in_bytes,
+  }
+
+
+def recipes_of(entry: dict) -> list[str]:
+  """Returns the recipe that a method is counted in, the small one first."""
+  if entry["base"] == "any":
+    return ["sst2_minilm"] if "MiniLM" in entry["what"] else ["quickstart"]
+  return [BASES[entry["base"]]]
+
+
+def count_all() -> None:
+  """Counts every method that has not been counted with these lines."""
+  found = json.loads(COSTS.read_text()) if COSTS.exists() else {}
+  for entry in methods.known().values():
+    (recipe,) = recipes_of(entry)
+    base = list(FULL) if recipe == "quickstart" else ["tune.preset=full"]
+    for lines in (base, [*base, *entry["config"]]):
+      key = " ".join([recipe, *lines])
+      if key in found:
+        continue
+      try:
+        found[key] = step_costs(recipe, lines)
+      except UserError as error:
+        found[key] = {"error": str(error)}
+      print(key, found[key], flush=True)
+      COSTS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+
+
+def cost_cells(entry: dict, found: dict) -> list[str]:
+  """Returns trainable share, FLOPs and memory against full fine-tuning."""
+  (recipe,) = recipes_of(entry)
+  base = list(FULL) if recipe == "quickstart" else ["tune.preset=full"]
+  full = found.get(" ".join([recipe, *base]))
+  mine = found.get(" ".join([recipe, *base, *entry["config"]]))
+  if not full or not mine or "error" in mine:
+    return ["", "", "", ""]
+  return [
+    recipe,
+    f"{100 * mine['trainable']:.2f} %",
+    f"{mine['flops'] / full['flops']:.2f}",
+    f"{mine['bytes'] / full['bytes']:.2f}",
+  ]
+
+
+def table(path: pathlib.Path, found: dict) -> list[str]:
+  """Returns the section of one file of methods."""
+  own = methods.tomllib.loads(path.read_text())["method"]
+  lines = [
+    f"## {TITLES[path.stem]}",
+    "",
+    "| method | what it does | when | config | counted in | trainable |"
+    " FLOPs | memory | paper | checked against |",
+    "|---|---|---|---|---|---|---|---|---|---|",
+  ]
+  for entry in own:
+    config = "<br>".join(f"`{line}`" for line in entry["config"])
+    proof = entry.get("checked", "")
+    checked = entry["reference"] + (f" (`{proof}`)" if proof else "")
+    cells = [
+      entry["name"],
+      entry["what"],
+      entry["when"],
+      config,
+      *cost_cells(entry, found),
+      entry["paper"],
+      checked,
+    ]
+    lines.append("| " + " | ".join(cells) + " |")
+  return [*lines, ""]
+
+
+def effects() -> list[str]:
+  """Returns the measured tasks, a table each."""
+  path = methods.RESULTS
+  if not path.exists():
+    return []
+  lines = ["## Measured", ""]
+  for name, row in json.loads(path.read_text()).items():
+    rates = ", ".join(f"{kind} {rate:g}" for kind, rate in row["rates"].items())
+    lines += [
+      f"### {name}",
+      "",
+      f"`configs/{row['recipe']}.py` with"
+      f" {', '.join(f'`{line}`' for line in row['changed'])}; learning rates by"
+      f" kind: {rates}; {row['hardware']}, jax {row['jax']};"
+      f" `{row['command']}`. Times are medians of alternating steps.",
+      "",
+      "| method | test accuracy, mean [range] | seeds | trainable parameters |"
+      " step FLOPs | step time | memory |",
+      "|---|---|---|---|---|---|---|",
+    ]
+    full = row["methods"][methods.FULL]["costs"]
+    for method, found in row["methods"].items():
+      cost = found["costs"]
+      reached = [run["accuracy"] for run in found["runs"]]
+      shown = "not run"
+      if reached:
+        shown = (
+          f"{statistics.mean(reached):.4f}"
+          f" [{min(reached):.4f} to {max(reached):.4f}]"
+        )
+      lines.append(
+        f"| {method} | {shown} | {len(reached)} | {cost['trainable']:,} |"
+        f" {cost['step_gflop'] / full['step_gflop']:.2f} |"
+        f" {cost['time_ratio']:.2f} |"
+        f" {cost['memory_mb'] / full['memory_mb']:.2f} |"
+      )
+    lines.append("")
+  return lines
+
+
+def main() -> None:
+  if "--no-costs" not in sys.argv:
+    count_all()
+  found = json.loads(COSTS.read_text()) if COSTS.exists() else {}
+  lines = [
+    "# Methods",
+    "",
+    "Written by `scripts/write_methods.py`. Every method is one or a few lines"
+    " of a config (`--config.LINE`) and a pure function. FLOPs and memory are"
+    " those of the compiled train step (the last phase's), as a share of full"
+    " fine-tuning of the same recipe with the same batch.",
+    "",
+  ]
+  paths = {p.stem: p for p in (methods.FOLDER / "methods").glob("*.toml")}
+  for stem in TITLES:
+    if stem in paths:
+      lines += table(paths[stem], found)
+  lines += effects()
+  PAGE.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,74 @@
+"""A run with an adapter, written for peft, and merged for all others."""
+
+import json
+
+import exported
+import numpy as np
+import pytest
+
+import jft
+from jft import tree
+from jft.errors import UserError
+from jft.exports import subject as subjects
+from jft.exports import writing
+from jft.pretrained.formats import safetensors
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+  return exported.train_text(
+    tmp_path_factory.mktemp("run"),
+    *("adapter.name=pissa", "adapter.rank=2", "adapter.targets=attention"),
+    "optim.lr=0.05",
+  )
+
+
+@pytest.fixture(scope="module")
+def subject(workdir):
+  return subjects.of_run(workdir)
+
+
+def test_for_peft_the_adapter_and_the_head_are_written(subject, tmp_path):
+  done = writing.write(subject, "peft", tmp_path / "out")
+  assert done.compared.difference < 1e-5
+  config = json.loads((tmp_path / "out/adapter_config.json").read_text())
+  # A PiSSA becomes a LoRA of twice the rank beside the base as it was loaded.
+  assert (config["r"], config["lora_alpha"]) == (4, 32.0)
+  assert config["modules_to_save"] == ["classifier"]
+  assert config["task_type"] == "SEQ_CLS"
+  arrays = safetensors.read(tmp_path / "out/adapter_model.safetensors")
+  shapes = {name: arrays[name].shape for name in arrays}
+  layer = "base_model.model.bert.encoder.layer.0.attention"
+  assert shapes == {
+    **{
+      f"{layer}.{name}.lora_{half}.weight": shape
+      for name in ("self.query", "self.key", "self.value", "output.dense")
+      for half, shape in (("A", (4, 8)), ("B", (8, 4)))
+    },
+    "base_model.model.classifier.weight": (2, 8),
+    "base_model.model.classifier.bias": (2,),
+  }
+
+
+def test_every_other_target_gets_it_merged_and_is_told(subject, tmp_path):
+  done = writing.write(subject, "safetensors", tmp_path / "out")
+  (note,) = done.notes
+  assert note.startswith("merged into the weights: the adapter default (PiSSA)")
+  again = jft.load_pretrained(str(tmp_path / "out"))
+  assert "adapters" not in again.params
+  moved = [
+    name
+    for name, x in tree.flatten(subject.beside.plain().params).items()
+    if not np.array_equal(x, tree.flatten(again.params)[name])
+  ]
+  kernels = (
+    f"block_00/attention/{layer}/kernel"
+    for layer in ("key", "out", "query", "value")
+  )
+  assert moved == [*kernels, "head/bias", "head/kernel"]
+
+
+def test_a_network_without_an_adapter_has_nothing_for_peft(tmp_path):
+  net = exported.make("bert_tiny", depth=1, vocab_size=20)
+  with pytest.raises(UserError, match="writes the one adapter of a run"):
+    jft.export(net, "peft", tmp_path / "out")
