@@ -3,6 +3,7 @@
 from jft.augment import views
 from jft.build.augment import OPS
 from jft.errors import UserError, did_you_mean
+from jft.tasks import LANGUAGE
 from jft.typing import Any
 
 CROPS = ("random_resized_crop", "pad_crop")
@@ -94,9 +95,9 @@ def _check_mixing(config: Any) -> None:
 def _check_texts(config: Any) -> None:
   c, task = config.augment, config.task.name
   refused = {
-    "word_dropout": ("token_classification", "causal_lm"),
-    "token_masking": ("causal_lm",),
-    "synonyms": ("token_classification", "causal_lm"),
+    "word_dropout": ("token_classification", *LANGUAGE),
+    "token_masking": LANGUAGE,
+    "synonyms": ("token_classification", *LANGUAGE),
   }
   for key, tasks in refused.items():
     if c[key] and task in tasks:

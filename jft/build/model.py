@@ -63,8 +63,8 @@ def load_net(
     made = _loaded(model, made.spec.config.vocab_size, key, options)
   fitted = task.fitted(config, made) if fit else made
   adapted = with_adapter(config, fitted, made)
-  beside = with_teacher(config, adapted, label_names)
-  return with_quantized(config, beside, made)
+  reduced = with_quantized(config, adapted, made)
+  return with_teacher(config, reduced, label_names)
 
 
 def _loaded(
