@@ -179,7 +179,8 @@ def main() -> None:
     "Written by `scripts/write_methods.py`. Every method is one or a few lines"
     " of a config (`--config.LINE`) and a pure function. FLOPs and memory are"
     " those of the compiled train step (the last phase's), as a share of full"
-    " fine-tuning of the same recipe with the same batch.",
+    " fine-tuning of the same recipe with the same batch; an empty cell has not"
+    " been counted yet.",
     "",
   ]
   paths = {p.stem: p for p in (methods.FOLDER / "methods").glob("*.toml")}

@@ -20,6 +20,7 @@ PAGES = (
   "docs/augmentation.md",
   "docs/export.md",
   "docs/language_models.md",
+  "docs/methods.md",
   "docs/models.md",
   "docs/reliability.md",
   "docs/reproducibility.md",
