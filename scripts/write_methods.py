@@ -114,7 +114,7 @@ def table(path: pathlib.Path, found: dict) -> list[str]:
   ]
   for entry in own:
     config = "<br>".join(f"`{line}`" for line in entry["config"])
-    proof = entry.get("checked", "")
+    proof = entry.get("checked", "").removeprefix("tests/")
     checked = entry["reference"] + (f" (`{proof}`)" if proof else "")
     cells = [
       entry["name"],
@@ -180,7 +180,7 @@ def main() -> None:
     " of a config (`--config.LINE`) and a pure function. FLOPs and memory are"
     " those of the compiled train step (the last phase's), as a share of full"
     " fine-tuning of the same recipe with the same batch; an empty cell has not"
-    " been counted yet.",
+    " been counted yet. Tests are named by their path in tests/.",
     "",
   ]
   paths = {p.stem: p for p in (methods.FOLDER / "methods").glob("*.toml")}
