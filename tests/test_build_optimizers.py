@@ -106,7 +106,7 @@ def test_the_anchor_is_what_was_loaded(source):
         "optim.schedule=constant",
         "optim.layer_decay=0.7",
       ],
-      "use optim.backbone_lr_scale",
+      "no share of the rate",
     ),
     (["optim.name=lars", "optim.moments_dtype=bfloat16"], "cannot keep its"),
     (["optim.momentum=0.8"], "'adamw' does not read it; it has b1, b2, eps"),

@@ -46,10 +46,11 @@ def by_numpy(query, key, value, seen, scale, cap):
 
 @pytest.fixture
 def on(monkeypatch):
-  """Says that JAX computes on another kind of device."""
+  """Says that JAX computes on one device of another kind."""
 
-  def on(platform):
+  def on(platform, devices=1):
     monkeypatch.setattr(jax, "default_backend", lambda: platform)
+    monkeypatch.setattr(jax, "device_count", lambda: devices)
     module = "jax._src.cudnn.fused_attention_stablehlo"
     monkeypatch.setattr(f"{module}.check_cudnn_version", lambda: 91000)
 
@@ -173,6 +174,13 @@ def test_what_a_kernel_cannot_do_is_refused(platform, by, change, message, on):
     attend(*x, sees, cap=cap, drop=drop, by=by)
   if by in attention.ATTENTIONS and not drop:
     attend(*x, sees, cap=cap, by="xla")
+
+
+def test_on_several_tpus_the_kernel_is_taken_where_each_has_its_part(on):
+  on("tpu", devices=8)
+  with pytest.raises(UserError, match="not cut over several devices"):
+    attend(*qkv(jnp.bfloat16), Sees(causal=True), by="flash")
+  assert "tpu_custom_call" not in lowered("auto", "tpu", jnp.float32)
 
 
 def test_a_family_without_attention_has_no_such_option():

@@ -71,12 +71,6 @@ def _check_penalties(regularise: Any) -> None:
 
 
 def _check_schedule_free(optim: Any, average: Any) -> None:
-  if optim.layer_decay != 1 or optim.lr_rules or optim.phase_lr_scales:
-    raise UserError(
-      "optim.layer_decay, optim.lr_rules and optim.phase_lr_scales change an"
-      " update behind the optimizer, and optim.name='schedule_free' would"
-      " average something else; use optim.backbone_lr_scale."
-    )
   if optim.schedule != "constant":
     raise UserError(
       f"optim.schedule={optim.schedule!r}: optim.name='schedule_free' takes a"
