@@ -30,7 +30,7 @@ def test_generation_goes_on_as_the_whole_text_says(case, padding, tmp_path):
 
 def test_a_prompt_of_words_is_those_words():
   """Before the text's own words it gives what they would."""
-  net = tuned.llama()
+  net = tuned.llama(num_classes=None)
   with_one = adapters.add(net, Prompt(3, start=(8, 9)), key=KEY)
   own = with_one.params["adapters"]["default"]["embeddings"]["prompt"]
   words = net.params["embeddings"]["word"]["embedding"]
@@ -74,7 +74,7 @@ def test_what_it_cannot_be():
     adapters.add(tuned.vit(), Prompt(2), key=KEY)
   with pytest.raises(UserError, match=r"start=\(20,\) must be ids below 20"):
     adapters.add(tuned.bert(), Prompt(2, start=(20,)), key=KEY)
-  net = adapters.add(tuned.llama(), Prompt(28), key=KEY)
+  net = adapters.add(tuned.llama(num_classes=None), Prompt(28), key=KEY)
   with pytest.raises(UserError, match="5 tokens of text and 28 learned ones"):
     net.apply(net.variables, tuned.TEXT)
   with pytest.raises(UserError, match="28 tokens of its adapter"):

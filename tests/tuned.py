@@ -24,7 +24,8 @@ def bert(classes=3, **options):
 
 
 @functools.cache
-def llama(**options):
+def llama(num_classes=20, **options):
+  """A classifier of texts; with `num_classes=None` it writes them."""
   fields = {
     **SIZE,
     "kv_heads": 1,
@@ -34,7 +35,7 @@ def llama(**options):
     **options,
   }
   return net.init(
-    "stories260k", num_classes=20, key=jax.random.key(0), **fields
+    "stories260k", num_classes=num_classes, key=jax.random.key(0), **fields
   )
 
 

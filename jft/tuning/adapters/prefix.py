@@ -67,9 +67,11 @@ class Prefix:
 
     def prefixed(next_fun: Any, args: Any, kwargs: Any, context: Any) -> Any:
       module, name = context.module, context.method_name
-      if not module.path and name == "__call__":
+      # Blocks that run as one loop have no path either.
+      whole = not module.path and hasattr(module, "config")
+      if whole and name == "__call__":
         texts.check_room("prefix tuning", args[0], self.tokens, module.config)
-      if not module.path and name in ("positions", "first_position"):
+      if whole and name in ("positions", "first_position"):
         return next_fun(*args, **kwargs) + self.tokens
       if name != "mix":
         return next_fun(*args, **kwargs)

@@ -61,7 +61,8 @@ class Prompt:
       module, name = context.module, context.method_name
       if name != "__call__":
         return next_fun(*args, **kwargs)
-      if not module.path:
+      # Blocks that run as one loop have no path either.
+      if not module.path and hasattr(module, "config"):
         inputs, longer[0] = self._read(args[0], module.config)
         outputs = next_fun(inputs, *args[1:], **kwargs)
         return self._shortened(outputs, inputs) if longer[0] else outputs
