@@ -6,6 +6,7 @@ import pytest
 
 from jft import optim, tree
 from jft.errors import UserError
+from jft.tuning import freeze
 
 PARAMS = {
   "body": {"kernel": jnp.full((2,), 2.0), "bias": jnp.full((2,), 2.0)},
@@ -115,17 +116,10 @@ def test_a_clip_of_zero_is_refused():
 
 def head_and_block():
   draw = np.random.default_rng(0)
-  shapes = {
-    "head/kernel": (4, 3),
-    "block_00/kernel": (5, 4),
-    "block_00/bias": (4,),
-  }
-  return tree.unflatten(
-    {
-      name: jnp.float32(draw.normal(size=shape))
-      for name, shape in shapes.items()
-    }
-  )
+  shapes = {"head/kernel": (4, 3), "block_00/kernel": (5, 4)}
+  shapes["block_00/bias"] = (4,)
+  drawn = {n: jnp.float32(draw.normal(size=s)) for n, s in shapes.items()}
+  return tree.unflatten(drawn)
 
 
 def test_values_are_clipped_one_by_one():
