@@ -67,7 +67,10 @@ def test_recipes_are_sound(monkeypatch):
     (["task.label_smoothing=1.0"], "task.label_smoothing=1.0 is a share, in"),
     (["tune.head_first=1.5"], "tune.head_first=1.5 is a share, in [0, 1)."),
     (["data.test_fraction=-0.1"], "data.test_fraction=-0.1 is a share, in"),
-    (["optim.momentum=1.0"], "optim.momentum=1.0 must be in [0, 1), or -1.0 for"),
+    (
+      ["optim.momentum=1.0"],
+      "optim.momentum=1.0 must be in [0, 1), or -1.0 for",
+    ),
     (["guard.lr_cut=2.0"], "guard.lr_cut=2.0 must lie in [0, 1]."),
     (["data.crop_pct=1.5"], "data.crop_pct=1.5 must lie in [0, 1]."),
     (["model.source="], "model.source is empty: say what to start from"),
