@@ -6,6 +6,7 @@ import pytest
 
 from jft import optim, tree
 from jft.errors import UserError
+from jft.tuning import freeze
 
 PARAMS = {
   "body": {"kernel": jnp.full((2,), 2.0), "bias": jnp.full((2,), 2.0)},
@@ -111,3 +112,54 @@ def test_labels_and_transforms_must_fit(transforms, active, message):
 def test_a_clip_of_zero_is_refused():
   with pytest.raises(UserError, match="clip_norm must be above 0"):
     optim.by_label({"b": optax.sgd(1), "h": optax.sgd(1)}, LABELS, clip_norm=0)
+
+
+def head_and_block():
+  draw = np.random.default_rng(0)
+  shapes = {"head/kernel": (4, 3), "block_00/kernel": (5, 4)}
+  shapes["block_00/bias"] = (4,)
+  drawn = {n: jnp.float32(draw.normal(size=s)) for n, s in shapes.items()}
+  return tree.unflatten(drawn)
+
+
+def test_values_are_clipped_one_by_one():
+  params = head_and_block()
+  tx = optim.by_label(
+    {"head": optax.sgd(1.0), "backbone": optax.sgd(1.0)},
+    freeze.label(params, freeze.full(params)),
+    clip=optim.clip_value(0.3),
+  )
+  updates, _ = tx.update(params, tx.init(params), params)
+  for name, leaf in tree.flatten(params).items():
+    found = tree.flatten(updates)[name]
+    np.testing.assert_array_equal(found, -np.clip(leaf, -0.3, 0.3))
+
+
+def test_the_adaptive_clip_goes_by_units_and_spares_the_head():
+  params = head_and_block()
+  grads = jax.tree.map(lambda x: jnp.cos(9 * x), params)
+  tx = optim.by_label(
+    {"head": optax.sgd(1.0), "backbone": optax.sgd(1.0)},
+    freeze.label(params, freeze.full(params)),
+    clip=optim.clip_adaptive(0.5),
+  )
+  updates, _ = jax.jit(tx.update)(grads, tx.init(params), params)
+  updates, grads = tree.flatten(updates), tree.flatten(grads)
+  np.testing.assert_array_equal(updates["head/kernel"], -grads["head/kernel"])
+  clipped = 0
+  for name in ("block_00/kernel", "block_00/bias"):
+    w = np.asarray(tree.flatten(params)[name], np.float64)
+    g = np.asarray(grads[name], np.float64)
+    # Equation 3: a unit is a column of a kernel; a bias is one as a whole.
+    norms = [np.linalg.norm(x, axis=0, keepdims=w.ndim > 1) for x in (w, g)]
+    most = 0.5 * np.maximum(norms[0], 1e-3)
+    expected = np.where(norms[1] > most, g * most / norms[1], g)
+    np.testing.assert_allclose(updates[name], -expected, rtol=1e-5)
+    clipped += np.sum(norms[1] > most)
+  assert 0 < clipped < 5
+
+
+@pytest.mark.parametrize("make", [optim.clip_value, optim.clip_adaptive])
+def test_no_clip_is_at_zero(make):
+  with pytest.raises(UserError, match="must be above 0"):
+    make(0.0)
