@@ -271,12 +271,13 @@ def _update(state: TrainState, tx, grads, live, held):
   """Moves the live leaves alone: held ones are returned bit for bit."""
   still = jax.tree.map(jnp.zeros_like, held)
   # For an optimizer that must know what becomes of its updates.
-  updates, opt_state = optax.with_extra_args_support(tx).update(
+  made: Any = optax.with_extra_args_support(tx).update(
     tree.merge(grads, still),
     state.opt_state,
     state.params,
     lr_scale=state.lr_scale,
   )
+  updates, opt_state = made
   updates, _ = tree.split(updates, tree.flatten(live).__contains__)
   updates = jax.tree.map(
     lambda u: (u * state.lr_scale).astype(u.dtype), updates

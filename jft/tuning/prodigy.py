@@ -33,10 +33,11 @@ def prodigy(
   inner = contrib.prodigy(rate, (b1, b2), eps=eps)
 
   def update(updates, state: Any, params: Any = None):
-    moved, new = inner.update(updates, state, params)
-    found = state.estim_lr * rate(state.count) * _correction(new.count, b1, b2)
+    found: Any = inner.update(updates, state, params)
+    moved, new = found
+    lr = state.estim_lr * rate(state.count) * _correction(new.count, b1, b2)
     moved = jax.tree.map(
-      lambda u, p, decays: u - weight_decay * found * p if decays else u,
+      lambda u, p, decays: u - weight_decay * lr * p if decays else u,
       moved,
       params,
       mask(params),

@@ -42,7 +42,8 @@ def adamw(
   inner = contrib.schedule_free(base, rate, b1=b1)
 
   def update(updates, state: Any, params=None, *, lr_scale: Any = 1.0, **extra):
-    updates, new = inner.update(updates, state, params, **extra)
+    found: Any = inner.update(updates, state, params, **extra)
+    updates, new = found
     left = 1 - lr_scale
     z = jax.tree.map(
       lambda z, old: (z - left * (z - old)).astype(z.dtype), new.z, state.z
