@@ -61,19 +61,17 @@ def step_costs(recipe: str, lines: list[str]) -> dict[str, float]:
   }
 
 
-def recipes_of(entry: dict) -> list[str]:
-  """Returns the recipe that a method is counted in, the small one first."""
-  if entry["base"] == "any":
-    return ["sst2_minilm"] if "MiniLM" in entry["what"] else ["quickstart"]
-  return [BASES[entry["base"]]]
+def lines_of(entry: dict) -> tuple[str, list[str]]:
+  """Returns a method's recipe, the small one first, and full tuning's lines."""
+  recipe = BASES.get(entry["base"], "quickstart")
+  return recipe, list(FULL) if recipe == "quickstart" else ["tune.preset=full"]
 
 
 def count_all() -> None:
   """Counts every method that has not been counted with these lines."""
   found = json.loads(COSTS.read_text()) if COSTS.exists() else {}
   for entry in methods.known().values():
-    (recipe,) = recipes_of(entry)
-    base = list(FULL) if recipe == "quickstart" else ["tune.preset=full"]
+    recipe, base = lines_of(entry)
     for lines in (base, [*base, *entry["config"]]):
       key = " ".join([recipe, *lines])
       if key in found:
@@ -88,8 +86,7 @@ def count_all() -> None:
 
 def cost_cells(entry: dict, found: dict) -> list[str]:
   """Returns trainable share, FLOPs and memory against full fine-tuning."""
-  (recipe,) = recipes_of(entry)
-  base = list(FULL) if recipe == "quickstart" else ["tune.preset=full"]
+  recipe, base = lines_of(entry)
   full = found.get(" ".join([recipe, *base]))
   mine = found.get(" ".join([recipe, *base, *entry["config"]]))
   if not full or not mine or "error" in mine:
