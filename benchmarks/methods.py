@@ -25,13 +25,14 @@ import tempfile
 import time
 import tomllib
 import types
+from typing import Any
 
 import jax
 import recipes
 
 from jft import config as configs
 from jft import tree
-from jft.build import build
+from jft.build import Run, build
 from jft.cli import flags
 
 FOLDER = pathlib.Path(__file__).parent
@@ -131,24 +132,8 @@ def costs(task: Task, names: list[str], entries: dict) -> dict[str, dict]:
     made = configs.load(task.recipe, given)
     flags.for_config(made)
     run = build(made)
-    step, batch = run.steps[-1], run.splits.train.batch_at(0)
-    state, placed = step.replicate(run.state), step.place(batch)
-    program = step.run.lower(state, placed).compile()
-    memory = program.memory_analysis()
-    flops = program.cost_analysis()
-    flops = flops[0] if isinstance(flops, list) else flops
-    found[name] = {
-      "trainable": tree.count(run.state.params),
-      "total": tree.count(run.state.params) + tree.count(run.state.frozen),
-      "step_gflop": flops["flops"] / 1e9,
-      "memory_mb": (
-        memory.argument_size_in_bytes
-        + memory.temp_size_in_bytes
-        + memory.output_size_in_bytes
-        - memory.alias_size_in_bytes
-      )
-      / 2**20,
-    }
+    program, state, placed = compiled(run)
+    found[name] = counted(run, program)
     steppers[name] = stepper(program, state, placed)
   times = {name: [] for name in names}
   for _ in range(ROUNDS):
@@ -159,6 +144,32 @@ def costs(task: Task, names: list[str], entries: dict) -> dict[str, dict]:
     found[name]["time_ratio"] = statistics.median(times[name]) / full
     found[name]["step_ms"] = 1e3 * statistics.median(times[name])
   return found
+
+
+def compiled(run: Run) -> tuple[Any, Any, Any]:
+  """Returns the last phase's compiled step, its state and its batch."""
+  step, batch = run.steps[-1], run.splits.train.batch_at(0)
+  state, placed = step.replicate(run.state), step.place(batch)
+  return step.run.lower(state, placed).compile(), state, placed
+
+
+def counted(run: Run, program: Any) -> dict[str, float]:
+  """Returns what a compiled step says of itself."""
+  memory, flops = program.memory_analysis(), program.cost_analysis()
+  flops = flops[0] if isinstance(flops, list) else flops
+  trained, frozen = map(tree.count, (run.state.params, run.state.frozen))
+  nbytes = (
+    memory.argument_size_in_bytes
+    + memory.temp_size_in_bytes
+    + memory.output_size_in_bytes
+    - memory.alias_size_in_bytes
+  )
+  return {
+    "trainable": trained,
+    "total": trained + frozen,
+    "step_gflop": flops["flops"] / 1e9,
+    "memory_mb": nbytes / 2**20,
+  }
 
 
 def stepper(program, state, placed):

@@ -19,7 +19,6 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import methods  # noqa: E402
 
 from jft import config as configs  # noqa: E402
-from jft import tree  # noqa: E402
 from jft.build import build  # noqa: E402
 from jft.errors import UserError  # noqa: E402
 
@@ -44,21 +43,7 @@ FULL = ("tune.preset=full", "tune.blocks=0", "tune.head_first=0.0")
 def step_costs(recipe: str, lines: list[str]) -> dict[str, float]:
   """Counts the last phase's compiled step."""
   run = build(configs.load(recipe, lines))
-  step, batch = run.steps[-1], run.splits.train.batch_at(0)
-  program = step.run.lower(
-    step.replicate(run.state), step.place(batch)
-  ).compile()
-  memory, flops = program.memory_analysis(), program.cost_analysis()
-  flops = flops[0] if isinstance(flops, list) else flops
-  trained, frozen = map(tree.count, (run.state.params, run.state.frozen))
-  return {
-    "trainable": trained / (trained + frozen),
-    "flops": flops["flops"],
-    "bytes": memory.argument_size_in_bytes
-    + memory.temp_size_in_bytes
-    + memory.output_size_in_bytes
-    - memory.alias_size_in_bytes,
-  }
+  return methods.counted(run, methods.compiled(run)[0])
 
 
 def lines_of(entry: dict) -> tuple[str, list[str]]:
@@ -93,9 +78,9 @@ def cost_cells(entry: dict, found: dict) -> list[str]:
     return ["", "", "", ""]
   return [
     recipe,
-    f"{100 * mine['trainable']:.2f} %",
-    f"{mine['flops'] / full['flops']:.2f}",
-    f"{mine['bytes'] / full['bytes']:.2f}",
+    f"{100 * mine['trainable'] / mine['total']:.2f} %",
+    f"{mine['step_gflop'] / full['step_gflop']:.2f}",
+    f"{mine['memory_mb'] / full['memory_mb']:.2f}",
   ]
 
 

@@ -8,7 +8,10 @@ os.environ["XLA_FLAGS"] = (
   os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 ).strip()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# As JAX's own tests: most of the time goes into compiling what runs once.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
+import jax
 import pytest
 
 
@@ -19,3 +22,19 @@ def jft_data() -> pathlib.Path:
   if not folder:
     pytest.skip("JFT_DATA is not set: it names the folder of real data sets")
   return pathlib.Path(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory):
+  """Equal programs are compiled once, by all workers and their processes."""
+  base = tmp_path_factory.getbasetemp()
+  base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+  given = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+  settings = {
+    "jax_compilation_cache_dir": given or str(base / "compiled"),
+    "jax_persistent_cache_min_compile_time_secs": 0.1,
+    "jax_persistent_cache_min_entry_size_bytes": 0,
+  }
+  for name, value in settings.items():
+    jax.config.update(name, value)
+    os.environ[name.upper()] = str(value)

@@ -97,6 +97,7 @@ def test_several_adapters_are_switched_and_weighed(folders):
     adapted(both, "two")
 
 
+@pytest.mark.slow
 def test_recomputed_blocks_give_the_same_gradients(folders):
   got = []
   for remat in (False, True):
@@ -138,6 +139,7 @@ def test_in_bfloat16(folders):
   assert jax.jit(net.apply)(net.variables, BATCH)["logits"].dtype == "bfloat16"
 
 
+@pytest.mark.slow
 def test_pmap_jit_and_accumulation_agree(folders):
   # Parts of a batch, and the whole, draw their dropout differently.
   still = {"dropout": 0.0, "attention_dropout": 0.0, "head_dropout": 0.0}

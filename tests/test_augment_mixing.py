@@ -86,6 +86,7 @@ def test_a_rectangle_is_timm_s(share, row, column, want):
   assert float(kept) == pytest.approx(expected.mean())
 
 
+@pytest.mark.slow
 def test_with_both_half_is_cut():
   given = batch(2000, 4)
   got = np.asarray(mixed(given, 1.0, 1.0)["image"])

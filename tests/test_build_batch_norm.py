@@ -17,10 +17,7 @@ from jft.tuning import recalibrate
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-  with (
-    pytest.MonkeyPatch.context() as patch,
-    tiny.compiled_once(tmp_path_factory),
-  ):
+  with pytest.MonkeyPatch.context() as patch:
     tiny.add_preset(patch)
     patch.setattr(curves, "draw", lambda workdir: None)
     patch.setattr(report, "render", lambda workdir: None)

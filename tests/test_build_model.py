@@ -15,12 +15,6 @@ from jft.models.head import Head
 NAMES = ("bad", "good")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-  with tiny.compiled_once(tmp_path_factory):
-    yield
-
-
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
   folder = tmp_path_factory.mktemp("bert")

@@ -20,12 +20,6 @@ COMMON = (
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-  with tiny.compiled_once(tmp_path_factory):
-    yield
-
-
 def recipe(folder, *more):
   return config.load("default", tiny.overrides(folder, *COMMON, *more))
 

@@ -15,10 +15,7 @@ from jft.errors import UserError
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-  with (
-    pytest.MonkeyPatch.context() as patch,
-    tiny.compiled_once(tmp_path_factory),
-  ):
+  with pytest.MonkeyPatch.context() as patch:
     tiny.add_preset(patch)
     yield tiny.write(tmp_path_factory.mktemp("weights"))
 
@@ -40,6 +37,7 @@ def states(workdir, run):
     return ckpt.restore(12, run.state), ckpt.metrics(12)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_same_to_the_bit(source, tmp_path):
   made = tiny.recipe(source, *ALL)
   loop.fit(made, tmp_path / "whole")

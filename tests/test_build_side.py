@@ -7,6 +7,7 @@ import pytest
 import tiny
 import tuned
 from golden.text import jit
+from variants import some
 
 import jft
 from jft import adapters, config, leaves, quantize, tree
@@ -45,7 +46,7 @@ def network(name):
   return quantize.quantize(net, kind) if kind else net
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", some(METHODS, "prompt"))
 def test_it_trains_and_resumes_bit_for_bit(name, tmp_path):
   net, batch = network(name), IMAGE if name == "vpt" else TEXT
   labels = freeze.label(net.params, freeze.adapter(net.params))

@@ -21,10 +21,7 @@ SURGICAL = (
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-  with (
-    pytest.MonkeyPatch.context() as patch,
-    tiny.compiled_once(tmp_path_factory),
-  ):
+  with pytest.MonkeyPatch.context() as patch:
     tiny.add_preset(patch)
     patch.setattr(curves, "draw", lambda workdir: None)
     patch.setattr(report, "render", lambda workdir: None)
@@ -39,6 +36,7 @@ def started(source, tmp_path_factory):
   return workdir
 
 
+@pytest.mark.slow
 def test_the_choice_is_on_record_and_is_that_of_the_gradients(source, started):
   facts = json.loads((started / "run.json").read_text())
   choice = Choice.of(facts)
@@ -71,6 +69,7 @@ def test_the_choice_is_on_record_and_is_that_of_the_gradients(source, started):
   assert "relative gradient norms" in told
 
 
+@pytest.mark.slow
 def test_a_resume_and_the_best_model_measure_nothing(
   source, started, monkeypatch
 ):

@@ -20,12 +20,6 @@ COMMON = (
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-  with tiny.compiled_once(tmp_path_factory):
-    yield
-
-
 def recipe(folder, *more):
   return config.load("default", tiny.overrides(folder, *COMMON, *more))
 
@@ -120,6 +114,7 @@ def test_a_regression_has_a_head_of_one_output(tmp_path):
   assert "targets from -2.5 to 4.5" in labels.message
 
 
+@pytest.mark.slow
 def test_tags_from_file_to_file(tmp_path):
   made = recipe(tmp_path, *tagged(tmp_path))
   workdir = tmp_path / "run"

@@ -23,18 +23,13 @@ from jft.cli import flags, predict
 from jft.cli.main import main
 from jft.errors import UserError
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "cli"
 ROOT = pathlib.Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-  with (
-    pytest.MonkeyPatch.context() as patch,
-    tiny.compiled_once(tmp_path_factory),
-  ):
+def preset():
+  with pytest.MonkeyPatch.context() as patch:
     tiny.add_preset(patch)
     # Test files of their own draw them; here they are only slow.
     patch.setattr(curves, "draw", lambda workdir: None)
@@ -112,12 +107,14 @@ def test_help(command, capsys, monkeypatch):
   golden("_".join(filter(None, [command, "help"])), capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_inspect_of_the_quickstart(capsys, monkeypatch):
   monkeypatch.chdir(ROOT)
   out = said(capsys, ["inspect", "--config=configs/quickstart.py"]).out
   golden("inspect_quickstart", out)
 
 
+@pytest.mark.slow
 def test_inspect_of_a_source(capsys):
   out = said(capsys, ["inspect", "jft:resnet14_mnist"]).out
   golden("inspect_resnet14_mnist", out)
@@ -377,6 +374,7 @@ def test_a_cell_is_one_cell_wherever_it_is_split():
   )
 
 
+@pytest.mark.slow
 def test_a_file_name_that_is_no_utf8_is_printed_and_written(tmp_path):
   # In a process of its own: pytest's own output takes any text.
   code = (
@@ -444,11 +442,12 @@ def test_a_run_without_checkpoints(trained, capsys, tmp_path):
   copy.mkdir()
   (copy / "run.json").write_bytes((trained[0] / "run.json").read_bytes())
   assert (
-    "no checkpoint in"
+    "no checkpoint with a finite val/accuracy yet"
     in said(capsys, ["evaluate", f"--workdir={copy}"], code=2).err
   )
 
 
+@pytest.mark.slow
 def test_texts_from_training_to_csv(tmp_path, capsys):
   tiny.write_bert(tmp_path)
   rows = [

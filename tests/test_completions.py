@@ -21,12 +21,6 @@ COMMON = (
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-  with tiny.compiled_once(tmp_path_factory):
-    yield
-
-
 def recipe(folder, *more):
   """Questions of two letters, whose answer is the second one twice."""
   tiny.write_llama(folder)
@@ -74,6 +68,7 @@ def test_predict_writes_the_answers(run):
   assert rows[0] == {"input": "f+c=", "text": "cc", "tokens": 3, "ended": True}
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_is_written(run, capsys):
   folder, _ = run
   (folder / "one.txt").write_text("f+c=\n")
@@ -109,6 +104,7 @@ def test_the_report_and_the_record_tell_of_tokens(run):
   assert (folder / "run" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_a_packed_batch_has_the_losses_of_its_documents(tmp_path):
   plain = build.build(recipe(tmp_path))
   made = recipe(tmp_path, "data.packing=true", "train.batch_size=4")
@@ -131,6 +127,7 @@ def test_a_packed_batch_has_the_losses_of_its_documents(tmp_path):
       np.testing.assert_allclose(total, np.mean(means[0]), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_check_and_inspect_show_what_is_learnt(tmp_path):
   made = recipe(tmp_path, "train.steps=4")
   found = preflight.full(build.build(made), steps=40)

@@ -20,6 +20,15 @@ def test_a_text_file_is_one_document_or_is_cut(tmp_path):
   assert [cut[i]["text"] for i in range(len(cut))] == ["a\nb\n", "c\n"]
 
 
+def test_a_separator_as_a_shell_spells_it_is_an_error(tmp_path):
+  path = tmp_path / "a.txt"
+  path.write_text("a\n\nb\n")
+  with pytest.raises(UserError, match="has a backslash and occurs nowhere"):
+    data.text_documents(str(path), separator="\\n\\n")
+  path.write_text(r"a\b")
+  assert len(data.text_documents(str(path), separator="\\")) == 2
+
+
 @pytest.mark.parametrize(
   ("part", "text"),
   [("[:50%]", "0\n1\n"), ("[50%:]", "2\n3\n"), ("[1:3]", "1\n2\n")],

@@ -150,7 +150,7 @@ def test_files_that_are_named_exist(page):
   assert sorted(p for p in paths if not list(ROOT.glob(p.rstrip("/")))) == []
 
 
-@pytest.mark.xdist_group("docs")
+@pytest.mark.slow
 def test_the_readme_s_program_runs(tmp_path):
   (program,) = blocks("README.md", "python")
   done = run(program, tmp_path)
@@ -158,7 +158,6 @@ def test_the_readme_s_program_runs(tmp_path):
   assert accuracy > 0.9
 
 
-@pytest.mark.xdist_group("docs")
 def test_the_program_of_own_models_runs(tmp_path):
   (program,) = blocks("docs/loading.md", "python")
   printed = run(program, tmp_path).stdout
@@ -167,13 +166,13 @@ def test_the_program_of_own_models_runs(tmp_path):
   assert printed.endswith("(1, 5)\n")
 
 
-@pytest.mark.xdist_group("docs")
+@pytest.mark.slow
 def test_the_program_of_augmentation_runs(tmp_path):
   (program,) = blocks("docs/augmentation.md", "python")
   assert run(program, tmp_path).stdout == "(32, 8, 8, 1) (32, 10) 1.0\n"
 
 
-@pytest.mark.xdist_group("docs")
+@pytest.mark.slow
 def test_the_program_of_exports_runs(tmp_path):
   (program,) = blocks("docs/export.md", "python")
   first, second, third = run(program, tmp_path).stdout.splitlines()
@@ -182,7 +181,7 @@ def test_the_program_of_exports_runs(tmp_path):
   assert third == "{'loaded': 57}"
 
 
-@pytest.mark.xdist_group("docs")
+@pytest.mark.slow
 def test_the_program_of_language_models_runs(tmp_path):
   (program,) = blocks("docs/language_models.md", "python")
   measured, written = run(program, tmp_path).stdout.splitlines()

@@ -16,14 +16,6 @@ from jft import tree
 from jft.errors import UserError
 from jft.models.rope import Rope
 
-pytestmark = pytest.mark.xdist_group("exports")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-  with tiny.compiled_once(tmp_path_factory):
-    yield
-
 
 def loaded(folder, tied=True):
   path = folder / "small.bin"

@@ -22,14 +22,6 @@ from jft.errors import UserError
 from jft.exports import places, samples, subject, verify, writing
 from jft.models.head import Head
 
-pytestmark = pytest.mark.xdist_group("exports")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-  with tiny.compiled_once(tmp_path_factory):
-    yield
-
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory):
@@ -109,6 +101,7 @@ def test_flax_has_the_names_that_transformers_had(bert, tmp_path):
   assert layer["kernel"].shape == (8, 8)
 
 
+@pytest.mark.slow
 def test_batchnorm_has_the_counters_that_torch_asks_for(tmp_path):
   net = exported.make("resnet18", "torchvision", image_size=32)
   done = jft.export(net, "torchvision", tmp_path / "out")
@@ -170,6 +163,7 @@ def test_an_encoder_of_sentences_keeps_its_modules(bert, tmp_path):
   assert "SentenceTransformer" in done.opens[0]
 
 
+@pytest.mark.slow
 def test_what_a_program_needs_is_jax_alone(bert, tmp_path):
   done = jft.export(bert, "stablehlo", tmp_path / "out")
   facts = json.loads((done.path / "model.json").read_text())
@@ -362,6 +356,7 @@ def run(tmp_path_factory):
   return exported.train_text(folder)
 
 
+@pytest.mark.slow
 def test_a_run_is_exported_as_it_is(run, tmp_path, capsys):
   out = tmp_path / "out"
   assert main(["export", str(run), "--to=hf", f"--out={out}"]) == 0

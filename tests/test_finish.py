@@ -25,8 +25,6 @@ from jft.pretrained import formats, hub, layouts
 from jft.pretrained.names import resnet as names
 from jft.writers import read_json, read_metrics
 
-pytestmark = pytest.mark.xdist_group("finish")
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
@@ -45,9 +43,8 @@ def run(tmp_path_factory):
     ],
   )
   workdir = tmp_path_factory.mktemp("runs") / "deep" / "quickstart"
-  with tiny.compiled_once(tmp_path_factory):
-    summary = loop.fit(config, workdir, command=("jft", "train"))
-    yield workdir, summary, *restored.best(workdir)
+  summary = loop.fit(config, workdir, command=("jft", "train"))
+  return workdir, summary, *restored.best(workdir)
 
 
 def test_files(run):

@@ -102,6 +102,7 @@ def test_a_stop_token_ends_a_row(net):
   assert not free.ended.any()
 
 
+@pytest.mark.slow
 def test_draws_depend_on_the_key_and_the_row_alone(net):
   def drawn(ids, seed):
     return generate(

@@ -13,15 +13,10 @@ from jft.errors import UserError
 from jft.insight import inspect
 from jft.pretrained.formats import Tensors
 
-pytestmark = pytest.mark.xdist_group("inspect")
-
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-  with (
-    pytest.MonkeyPatch.context() as patch,
-    tiny.compiled_once(tmp_path_factory),
-  ):
+  with pytest.MonkeyPatch.context() as patch:
     tiny.add_preset(patch)
     yield tiny.write(tmp_path_factory.mktemp("weights"))
 
@@ -83,6 +78,7 @@ def test_forward_flops(found):
   assert convolutions < found.flops < 1.25 * convolutions
 
 
+@pytest.mark.slow
 def test_the_configs_own_image_size_counts(source, found):
   larger = inspect.inspect_config(
     tiny.recipe(
@@ -195,6 +191,7 @@ def test_a_config_is_checked_first(source):
     inspect.inspect_config(tiny.recipe(source, "optim.lr=0"))
 
 
+@pytest.mark.slow
 def test_texts_as_long_as_the_config_says(tmp_path):
   tiny.write_bert(tmp_path)
   rows = [f"{word} film,{label}" for label, word in enumerate(("bad", "good"))]

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import errno
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from variants import some
 
 from jft import (
   build,
@@ -35,17 +35,9 @@ from jft.disk import manifest
 from jft.errors import UserError
 from jft.writers import MetricsWriter, read_json, read_metrics
 
-pytestmark = pytest.mark.xdist_group("loop")
-
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-  with tiny.compiled_once(tmp_path_factory) as folder:
-    yield folder
-
-
-@pytest.fixture(scope="module")
-def source(cache, tmp_path_factory):
+def source(tmp_path_factory):
   with pytest.MonkeyPatch.context() as patch:
     tiny.add_preset(patch)
     # Test files of their own draw them; here they are only slow.
@@ -280,7 +272,7 @@ THAWS = {BY_STEPS: [4, 8], BY_PLATEAU: [4, 6]}
 
 @pytest.fixture(
   scope="module",
-  params=[BY_PLATEAU, pytest.param(BY_STEPS, marks=pytest.mark.slow)],
+  params=[BY_PLATEAU, BY_STEPS],
   ids=["plateau", "steps"],
 )
 def thawing(source, tmp_path_factory, request):
@@ -292,6 +284,7 @@ def thawing(source, tmp_path_factory, request):
   return run, request.param, traces
 
 
+@pytest.mark.slow
 def test_blocks_thaw_from_the_top_down_with_one_trace_a_phase(thawing):
   run, overrides, traces = thawing
   starts = THAWS[overrides]
@@ -310,6 +303,7 @@ def test_blocks_thaw_from_the_top_down_with_one_trace_a_phase(thawing):
   assert {len(arrays) for arrays in run.checkpoints.values()} == {len(run.last)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [5, 6])
 def test_resume_between_thaws(source, thawing, tmp_path, monkeypatch, step):
   run, overrides, _ = thawing
@@ -323,6 +317,7 @@ def test_resume_between_thaws(source, thawing, tmp_path, monkeypatch, step):
   assert [row["step"] for row in resumed.events("phase")] == THAWS[overrides]
 
 
+@pytest.mark.slow
 def test_a_roll_back_keeps_the_thaws_that_led_to_its_state(
   source, tmp_path, monkeypatch
 ):
@@ -333,12 +328,14 @@ def test_a_roll_back_keeps_the_thaws_that_led_to_its_state(
   assert run.last["attempt"] == 1
 
 
+@pytest.mark.slow
 def test_early_stopping_waits_for_the_last_phase(source, tmp_path):
   run = fit(tiny.recipe(source, *BY_PLATEAU, "stop.patience=1"), tmp_path)
   # The best is at 2; 4 and 6 thaw, and 8 is the first that may end the run.
   assert (run.summary["status"], run.summary["step"]) == ("early_stopped", 8)
 
 
+@pytest.mark.slow
 def test_a_plateau_too_late_for_the_warm_up_thaws_nothing(source, tmp_path):
   late = ("eval.every_steps=5", "optim.warmup_steps=3")
   run = fit(tiny.recipe(source, *BY_PLATEAU, *late), tmp_path)
@@ -365,7 +362,7 @@ def test_a_resumed_run_is_bitwise_the_straight_one(
   assert [row["step"] for row in second.events("resumed")] == [5]
 
 
-@pytest.mark.parametrize("step", [2, 7])
+@pytest.mark.parametrize("step", some([2, 7], 7))
 def test_resume_inside_a_phase(source, phased, tmp_path, monkeypatch, step):
   config = tiny.recipe(source, *PHASED)
   with monkeypatch.context() as patch:
@@ -417,8 +414,9 @@ def get_config():
 """
 
 
+@pytest.mark.slow
 def test_a_real_ctrl_c_saves_and_the_same_command_goes_on(
-  source, straight, cache, tmp_path
+  source, straight, tmp_path
 ):
   recipe = tmp_path / "recipe.py"
   tests = str(pathlib.Path(__file__).parent)
@@ -428,11 +426,6 @@ def test_a_real_ctrl_c_saves_and_the_same_command_goes_on(
       *(sys.executable, "-m", "jft.cli.main", "train"),
       *(f"--config={recipe}", f"--workdir={tmp_path / 'run'}"),
     ],
-    env={
-      **os.environ,
-      "JAX_COMPILATION_CACHE_DIR": str(cache),
-      "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
-    },
     capture_output=True,
     text=True,
     timeout=120,
@@ -560,6 +553,7 @@ def test_every_roll_back_cuts_the_rate_again(source, tmp_path, monkeypatch):
   assert (run.last["attempt"], run.last["lr_scale"]) == (2, 0.25)
 
 
+@pytest.mark.slow
 def test_what_the_guard_remembers_does_not_depend_on_the_log(
   source, tmp_path, monkeypatch
 ):
@@ -572,7 +566,7 @@ def test_what_the_guard_remembers_does_not_depend_on_the_log(
   assert tiny.same_bits(runs[0].last, runs[1].last)
 
 
-@pytest.mark.parametrize("step", [7, 10])
+@pytest.mark.parametrize("step", some([7, 10], 10))
 def test_resume_after_a_roll_back(source, tmp_path, monkeypatch, step):
   """Interrupted while the divergence is found, and well after it."""
   poison(monkeypatch, lambda number: number == 5)
@@ -588,6 +582,7 @@ def test_resume_after_a_roll_back(source, tmp_path, monkeypatch, step):
   assert second.summary["incidents"] == straight.summary["incidents"]
 
 
+@pytest.mark.slow
 def test_too_many_roll_backs_fail_the_run(
   source, tmp_path, monkeypatch, capsys
 ):
@@ -634,6 +629,7 @@ class Killed(BaseException):
   """In place of a SIGKILL: nothing catches it, nothing cleans up for it."""
 
 
+@pytest.mark.slow
 def test_a_kill_right_after_a_roll_back_changes_nothing(
   source, tmp_path, monkeypatch
 ):
@@ -759,7 +755,8 @@ def probed(source, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-  ("mapper", "devices"), [("pmap", 8), ("jit", 1), ("jit", 8)]
+  ("mapper", "devices"),
+  some([("pmap", 8), ("jit", 1), ("jit", 8)], ("pmap", 8), ("jit", 8)),
 )
 def test_mappers_and_device_counts_agree(
   source, probed, tmp_path, mapper, devices
@@ -770,7 +767,7 @@ def test_mappers_and_device_counts_agree(
     assert row == pytest.approx(other, rel=1e-5, abs=1e-6)
 
 
-@pytest.mark.parametrize("mapper", ["pmap", "jit"])
+@pytest.mark.parametrize("mapper", some(["pmap", "jit"], "pmap"))
 def test_eight_devices_rerun_and_resume_to_the_bit(
   source, tmp_path, monkeypatch, mapper
 ):

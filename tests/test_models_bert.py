@@ -204,6 +204,7 @@ def test_bfloat16_keeps_float32_parameters_and_is_near():
   np.testing.assert_allclose(hidden, exact["hidden"], atol=0.05)
 
 
+@pytest.mark.slow
 def test_remat_changes_memory_alone():
   def gradient(remat):
     rates = {"attention_dropout": 0.0, "head_dropout": 0.0}

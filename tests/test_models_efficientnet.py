@@ -21,6 +21,7 @@ def test_inference_is_the_originals(name):
   assert nets.max_error({n: got[n] for n in want}, want) < TOLERANCE
 
 
+@pytest.mark.slow
 def test_gradients_and_statistics_are_timms():
   want = nets.training(packed.read("efficientnet")["timm"])
   assert nets.max_error(nets.trained(case.CASES["timm"]), want) < TOLERANCE

@@ -239,6 +239,7 @@ def test_bfloat16_keeps_float32_parameters_and_is_near():
   np.testing.assert_allclose(hidden, exact["hidden"], atol=0.1)
 
 
+@pytest.mark.slow
 def test_remat_changes_memory_alone():
   def gradient(remat):
     module, variables, images = tiny(changes={"depth": 1}, remat=remat)

@@ -24,12 +24,6 @@ def preset(monkeypatch):
   tiny.add_preset(monkeypatch)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-  with tiny.compiled_once(tmp_path_factory):
-    yield
-
-
 @pytest.fixture
 def source(tmp_path):
   return tiny.write(tmp_path)

@@ -10,15 +10,10 @@ import tiny
 from jft import build, preflight
 from jft.errors import UserError
 
-pytestmark = pytest.mark.xdist_group("preflight")
-
 
 @pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-  with (
-    pytest.MonkeyPatch.context() as patch,
-    tiny.compiled_once(tmp_path_factory),
-  ):
+def preset():
+  with pytest.MonkeyPatch.context() as patch:
     tiny.add_preset(patch)
     yield
 
@@ -103,6 +98,7 @@ ROWS = [
 ]
 
 
+@pytest.mark.slow
 def test_texts(tmp_path):
   made = texts(tmp_path, ROWS, [("film bad", "bad"), ("film good", "good")])
   found = preflight.full(made, steps=2)

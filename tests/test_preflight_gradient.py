@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-import tiny
 
 import small
 from jft import optim, parallel, tasks, tree
@@ -17,13 +16,6 @@ from jft.state import TrainState
 from jft.step import make_train_step
 from jft.tuning import freeze
 from jft.tuning.unfreeze import Phase
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-  with tiny.compiled_once(tmp_path_factory):
-    yield
-
 
 TOP = [
   ("head/.*", "head"),

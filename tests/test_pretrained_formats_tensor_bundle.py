@@ -74,7 +74,7 @@ def test_a_flipped_bit_of_the_data_fails_its_checksum(folder):
 def test_a_flipped_bit_of_the_index_changes_nothing_or_is_an_error(folder):
   whole = (folder / INDEX).read_bytes()
   specs, harmless = formats.read(folder / INDEX).specs, 0
-  for at in range(len(whole)):
+  for at in range(0, len(whole), 5):
     data = bytearray(whole)
     data[at] ^= 1 << at % 8
     (folder / INDEX).write_bytes(data)
@@ -85,7 +85,7 @@ def test_a_flipped_bit_of_the_index_changes_nothing_or_is_an_error(folder):
     harmless += 1
     assert read.specs == specs
   # The block that describes filters and the padding are not looked at.
-  assert harmless < 60
+  assert harmless < 12
 
 
 def test_every_truncation_is_an_error(folder):

@@ -39,15 +39,15 @@ def test_names_and_shapes_are_torchvisions(arch):
 @pytest.mark.parametrize("arch", case.CONFIGS)
 def test_the_table_names_every_variable_once(arch):
   table = names.table(case.CONFIGS[arch])
-  assert table.keys() == case.target(arch).keys()
+  assert table.keys() == case.target(arch, 1000).keys()
   assert len({entry.source for entry in table.values()}) == len(table)
 
 
 @pytest.mark.parametrize("arch", case.CONFIGS)
 def test_detect_finds_the_config(arch):
-  found = names.detect(case.source_shapes(arch))
+  found = names.detect(case.source_shapes(arch, 1000))
   assert found is not None
-  assert found.pop("num_classes") == 10
+  assert found.pop("num_classes") == 1000
   assert resnet.Config(**found) == case.CONFIGS[arch]
 
 

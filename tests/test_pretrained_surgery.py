@@ -14,12 +14,6 @@ from jft.pretrained import surgery
 KEY = jax.random.key(0, impl="rbg")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-  with tiny.compiled_once(tmp_path_factory):
-    yield
-
-
 @pytest.fixture(scope="module")
 def text(tmp_path_factory):
   """A BERT of one block."""

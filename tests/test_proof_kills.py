@@ -8,8 +8,6 @@ import tiny
 from jft.errors import UserError
 from jft.proof import kills
 
-pytestmark = pytest.mark.xdist_group("loop")
-
 RECIPE = """
 import sys
 sys.path.insert(0, {tests!r})
@@ -23,10 +21,7 @@ def get_config():
 
 
 @pytest.fixture
-def recipe(tmp_path, tmp_path_factory, monkeypatch):
-  cache = tiny.cache_folder(tmp_path_factory)
-  monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(cache))
-  monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+def recipe(tmp_path):
   path = tmp_path / "recipe.py"
   tests = str(pathlib.Path(__file__).parent)
   source = str(tiny.write(tmp_path))

@@ -9,15 +9,10 @@ from jft import curves, loop, report
 from jft.errors import UserError
 from jft.proof import compare, replay
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-  with (
-    pytest.MonkeyPatch.context() as patch,
-    tiny.compiled_once(tmp_path_factory),
-  ):
+  with pytest.MonkeyPatch.context() as patch:
     tiny.add_preset(patch)
     patch.setattr(curves, "draw", lambda workdir: None)
     patch.setattr(report, "render", lambda workdir: None)

@@ -10,17 +10,14 @@ from jft import curves, loop, report, restored, soups, tree
 from jft.cli.main import main
 from jft.errors import UserError
 
-pytestmark = pytest.mark.xdist_group("soups")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
   """Three seeds over one cut of the data; and another cut."""
   folder = tmp_path_factory.mktemp("soups")
-  with (
-    pytest.MonkeyPatch.context() as patch,
-    tiny.compiled_once(tmp_path_factory),
-  ):
+  with pytest.MonkeyPatch.context() as patch:
     tiny.add_preset(patch)
     patch.setattr(curves, "draw", lambda workdir: None)
     patch.setattr(report, "render", lambda workdir: None)

@@ -76,6 +76,7 @@ def test_no_gradient_is_computed_for_frozen_leaves():
   assert probe - cost < 2 * head + 60 * 51 + 40 * 16 * 3
 
 
+@pytest.mark.slow
 def test_each_phase_of_a_gradual_schedule_costs_its_own_gradient():
   def cost(labels, active):
     tx = optim.by_label(
@@ -279,6 +280,7 @@ def test_augment_sees_a_key_of_the_step_and_average_sees_the_new_params():
   np.testing.assert_array_equal(head["kernel"], state.average["head"]["kernel"])
 
 
+@pytest.mark.slow
 def test_sam_takes_the_gradient_uphill_as_optax_does():
   labels = freeze.label(PARAMS, freeze.top_blocks(PARAMS, 1))
   # Statistics at rest: optax evaluates the loss at other weights.

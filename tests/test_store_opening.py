@@ -195,15 +195,14 @@ def test_the_commands_take_a_bucket(
   tiny.add_preset(monkeypatch)
   url = f"{bucket}/deep/cli"
   overrides = [f"--config.{text}" for text in tiny.overrides(source)]
-  with tiny.compiled_once(tmp_path_factory):
-    argv = ["train", "--config=default", f"--workdir={url}", *overrides]
-    assert main(argv) == 0
-    assert f"  report       {url}/report.html" in capsys.readouterr().out
-    assert main(["evaluate", f"--workdir={url}", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["split"] == "test"
-    assert main(["replay", url, "--steps=5"]) == 0
-    assert capsys.readouterr().out.startswith("identical: 5 updates")
-    assert main(["bisect", url, url]) == 0
+  argv = ["train", "--config=default", f"--workdir={url}", *overrides]
+  assert main(argv) == 0
+  assert f"  report       {url}/report.html" in capsys.readouterr().out
+  assert main(["evaluate", f"--workdir={url}", "--json"]) == 0
+  assert json.loads(capsys.readouterr().out)["split"] == "test"
+  assert main(["replay", url, "--steps=5"]) == 0
+  assert capsys.readouterr().out.startswith("identical: 5 updates")
+  assert main(["bisect", url, url]) == 0
   assert main(["evaluate", f"--workdir={bucket}/empty"]) == 2
   assert "empty is no run of jft" in capsys.readouterr().err
 

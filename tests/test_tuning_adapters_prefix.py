@@ -55,6 +55,7 @@ def continued(folder, case, padding):
   return found.tokens
 
 
+@pytest.mark.slow
 def test_packed_texts_all_see_it():
   """A packed row gives what its texts give alone."""
   net = adapters.add(tuned.llama(), Prefix(2), key=KEY)
@@ -71,6 +72,7 @@ def test_packed_texts_all_see_it():
     np.testing.assert_allclose(packed[part], want, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_is_seen_from_beyond_a_window():
   net = tuned.llama(window=2, layer_types=("sliding", "sliding"))
   net = adapters.add(net, Prefix(2), key=KEY)

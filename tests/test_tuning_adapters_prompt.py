@@ -28,6 +28,7 @@ def test_generation_goes_on_as_the_whole_text_says(case, padding, tmp_path):
   np.testing.assert_array_equal(got, side.read(case)["continued"])
 
 
+@pytest.mark.slow
 def test_a_prompt_of_words_is_those_words():
   """Before the text's own words it gives what they would."""
   net = tuned.llama(num_classes=None)
@@ -61,6 +62,7 @@ def test_it_starts_as_words_of_the_vocabulary():
   assert np.std(own) == pytest.approx(1, rel=0.05)  # torch.nn.Embedding's
 
 
+@pytest.mark.slow
 def test_it_runs_where_blocks_are_one_loop():
   plain = adapters.add(tuned.llama(), Prompt(3), key=KEY)
   looped = adapters.add(tuned.llama(scan=True), Prompt(3), key=KEY)

@@ -10,8 +10,7 @@ from jft.tuning import quantized
 
 pytest.importorskip("qwix")
 
-# bitsandbytes 0.45, functional.create_normal_map, as its README prints it; also
-# Dettmers et al., 2023, appendix E.
+# Dettmers et al., 2023 (arXiv:2305.14314), appendix E.
 NF4 = np.array(
   [
     -1.0,

@@ -4,15 +4,12 @@ Its architecture is a preset of the family for the time of a test; its weights
 are a file in torchvision's layout.
 """
 
-import contextlib
 import dataclasses
 import json
-import os
 
 import jax
 import numpy as np
 import tokenizers
-from jax.experimental.compilation_cache import compilation_cache
 
 from jft import config, families, tree
 from jft.models import bert, llama, resnet
@@ -91,34 +88,6 @@ def overrides(source, *more):
 def recipe(source, *more):
   """Returns the config of `overrides`."""
   return config.load("default", overrides(source, *more))
-
-
-def cache_folder(tmp_path_factory):
-  """One folder for all the tests of a session, and for all its workers."""
-  base = tmp_path_factory.getbasetemp()
-  base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-  return base / "compiled"
-
-
-@contextlib.contextmanager
-def compiled_once(tmp_path_factory):
-  """Equal programs are compiled once in a session; yields the cache."""
-  folder = cache_folder(tmp_path_factory)
-  settings = {
-    "jax_compilation_cache_dir": str(folder),
-    "jax_persistent_cache_min_compile_time_secs": 0.1,
-    "jax_persistent_cache_min_entry_size_bytes": 0,
-  }
-  before = {name: getattr(jax.config, name) for name in settings}
-  try:
-    for name, value in settings.items():
-      jax.config.update(name, value)
-    compilation_cache.reset_cache()
-    yield folder
-  finally:
-    for name, value in before.items():
-      jax.config.update(name, value)
-    compilation_cache.reset_cache()
 
 
 def same_bits(a, b):

@@ -39,10 +39,7 @@ def summary(workdir):
 @contextlib.contextmanager
 def straight(tmp_path_factory, *overrides):
   """Yields a Fitted; within, runs draw no pictures."""
-  with (
-    pytest.MonkeyPatch.context() as patch,
-    tiny.compiled_once(tmp_path_factory),
-  ):
+  with pytest.MonkeyPatch.context() as patch:
     tiny.add_preset(patch)
     patch.setattr(curves, "draw", lambda workdir: None)
     patch.setattr(report, "render", lambda workdir: None)

@@ -27,8 +27,6 @@ STEPS = (10, 20, 30)
 MANY, FEW = 500, 24
 MANY_RUNS, FEW_RUNS = 80, 6
 
-pytestmark = pytest.mark.xdist_group("chaos")
-
 
 def damage(rng, folder):
   """Damages one file of a folder at random; returns (file, what was done)."""

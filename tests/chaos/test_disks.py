@@ -8,13 +8,12 @@ import time
 
 import pytest
 from chaos import fitted
+from variants import some
 
 from jft import loop
 from jft.disk import manifest
 from jft.errors import UserError
 from jft.writers import MetricsWriter
-
-pytestmark = pytest.mark.xdist_group("chaos")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +40,9 @@ def mounted(folder, options):
 
 # Orbax's threads die each in its own way when a disk fills up under them.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("kilobytes", [16, 1000, 1300, 1400, 1500])
+@pytest.mark.parametrize(
+  "kilobytes", some([16, 1000, 1300, 1400, 1500], 16, 1400)
+)
 def test_a_full_disk_is_told_and_the_run_goes_on_with_more_room(
   straight, tmp_path, kilobytes
 ):
@@ -62,6 +63,7 @@ def test_a_read_only_disk_is_told(straight, tmp_path):
     straight.resume(disk / "run")
 
 
+@pytest.mark.slow
 def test_a_slow_disk_changes_nothing(straight, tmp_path, monkeypatch):
   original = manifest.write
 
@@ -157,6 +159,7 @@ def check_cuts(straight, cuts):
   return steps
 
 
+@pytest.mark.slow
 def test_a_power_cut_costs_what_was_not_saved(straight, tmp_path, monkeypatch):
   cuts = cut_at(straight, tmp_path, monkeypatch, every=4)
   resumed = check_cuts(straight, cuts)

@@ -29,10 +29,7 @@ def get_config():
 
 
 @pytest.mark.chaos
-def test_two_hundred_kills(tmp_path, tmp_path_factory, monkeypatch):
-  cache = tiny.cache_folder(tmp_path_factory)
-  monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(cache))
-  monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+def test_two_hundred_kills(tmp_path):
   recipe = tmp_path / "recipe.py"
   tests = str(pathlib.Path(__file__).parent.parent)
   recipe.write_text(

@@ -14,6 +14,7 @@ from jft import tree
 from jft.models import bert, text
 from jft.pretrained import layouts
 from jft.pretrained.names import bert as names
+from jft.shapes import variables as variables_of
 
 # Each program runs once, so compiling fast matters more than running fast.
 jit = functools.partial(
@@ -52,7 +53,7 @@ def target(config, num_classes=None):
   ids = jnp.zeros((1, 2), jnp.int32)
   inputs = {"input_ids": ids, "attention_mask": ids}
   module = bert.module(config, num_classes)
-  return tree.flatten(jax.eval_shape(module.init, jax.random.key(0), inputs))
+  return variables_of(module, config, inputs)
 
 
 def source_shapes(config, num_classes=None, source_names=()):

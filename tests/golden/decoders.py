@@ -16,6 +16,7 @@ from jft.models import decoder_layers
 from jft.models.cache import init_cache
 from jft.pretrained import layouts
 from jft.pretrained.formats import safetensors
+from jft.shapes import variables as variables_of
 
 __all__ = ["assert_close", "error", "jit"]
 
@@ -156,13 +157,13 @@ def own_preset(name):
   known = families.FAMILIES[decoder_cases.preset_family(name)]
   config = known.presets[name]
   ids = jnp.zeros((1, 2), jnp.int32)
-  found = jax.eval_shape(
-    known.module(config, config.vocab_size).init,
-    jax.random.key(0),
+  found = variables_of(
+    known.module(config, config.vocab_size),
+    config,
     {"input_ids": ids, "attention_mask": ids},
   )
   table, shapes = known.dialects[0].table(config, ()), {}
-  for leaf, spec in tree.flatten(found).items():
+  for leaf, spec in found.items():
     stand_in = np.broadcast_to(np.float32(0), spec.shape)
     shape = layouts.to_source(table[leaf], stand_in).shape
     part = table[leaf].part
@@ -174,6 +175,6 @@ def own_preset(name):
     shapes[table[leaf].source] = shape
   text = "\n".join(sorted(f"{name} {shape}" for name, shape in shapes.items()))
   return {
-    "params": tree.count(found["params"]),
+    "params": tree.count(found),
     "sha256": hashlib.sha256(text.encode()).hexdigest(),
   }

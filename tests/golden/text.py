@@ -16,6 +16,7 @@ from jft import families, tree
 from jft.models import text
 from jft.pretrained import layouts
 from jft.pretrained.formats import safetensors
+from jft.shapes import variables as variables_of
 
 # Each program runs once, so compiling fast matters more than running fast.
 jit = functools.partial(
@@ -49,20 +50,20 @@ def own_preset(name):
   known = families.FAMILIES[text_cases.family_of(name)]
   config = known.presets[name]
   ids = jnp.zeros((1, 2), jnp.int32)
-  found = jax.eval_shape(
-    known.module(config, None).init,
-    jax.random.key(0),
+  found = variables_of(
+    known.module(config, None),
+    config,
     {"input_ids": ids, "attention_mask": ids},
   )
   anchor = {"embeddings.word_embeddings.weight": None}
   table, lines = known.dialects[0].table(config, anchor), []
-  for leaf, spec in tree.flatten(found).items():
+  for leaf, spec in found.items():
     stand_in = np.broadcast_to(np.float32(0), spec.shape)
     shape = layouts.to_source(table[leaf], stand_in).shape
     lines.append(f"{table[leaf].source} {shape}")
   text = "\n".join(sorted(lines))
   return {
-    "params": tree.count(found["params"]),
+    "params": tree.count(found),
     "sha256": hashlib.sha256(text.encode()).hexdigest(),
   }
 

@@ -19,6 +19,13 @@ from jft.typing import Any, Callable
 OPTIONS = {"xla_backend_optimization_level": 0}
 
 
+@functools.cache
+def _target(make, config, num_classes):
+  module = make(config, num_classes)
+  image = jnp.zeros((1, 32, 32, config.in_channels))
+  return tree.flatten(jax.eval_shape(module.init, jax.random.key(0), image))
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
   """One model of a golden.
@@ -44,9 +51,7 @@ class Case:
 
   def target(self, num_classes=weights.CLASSES):
     """Returns {name: shape and dtype} of the model's variables."""
-    module = self.module(self.config, num_classes)
-    image = jnp.zeros((1, 32, 32, self.config.in_channels))
-    return tree.flatten(jax.eval_shape(module.init, jax.random.key(0), image))
+    return _target(self.module, self.config, num_classes)
 
   def source_shapes(self, num_classes=weights.CLASSES):
     """Returns {source name: shape} of the weights that fit the model."""

@@ -15,6 +15,7 @@ from jft.models import vit, vit_hf, vit_layers
 from jft.pretrained import adapt, export
 from jft.pretrained.dialect import choose
 from jft.pretrained.names import vit as names
+from jft.shapes import variables as variables_of
 
 # Each program runs once, so compiling fast matters more than running fast.
 jit = functools.partial(
@@ -82,8 +83,8 @@ def config_of(case, texts):
 def target(config, num_classes=None, **options):
   """Returns {name: shape and dtype} of a model's variables."""
   shape = (1, config.image_size, config.image_size, config.in_channels)
-  init = vit.module(config, num_classes, **options).init
-  return tree.flatten(jax.eval_shape(init, jax.random.key(0), jnp.zeros(shape)))
+  module = vit.module(config, num_classes, **options)
+  return variables_of(module, config, jnp.zeros(shape))
 
 
 def loaded(config, num_classes, source, resize=(), dtype=np.float32):

@@ -69,10 +69,16 @@ def text_documents(
     on_error: "skip" leaves out empty documents.
 
   Raises:
-    UserError: for a file that cannot be read, or an empty document.
+    UserError: for a file that cannot be read, an empty document, or a separator
+      with a backslash that occurs nowhere.
   """
   file, lines = _sliced(path)
   whole = "".join(lines)
+  if "\\" in separator and separator not in whole:
+    raise UserError(
+      f"{path}: the separator {separator!r} has a backslash and occurs nowhere;"
+      " a shell writes an empty line as $'\\n\\n'."
+    )
   parts = whole.split(separator) if separator else [whole]
   if separator and not parts[-1].strip():
     parts = parts[:-1]  # a separator at the end begins no document

