@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import tiny
-from test_build_objective import cache, classes  # noqa: F401 (a fixture)
+from test_build_objective import classes
 
 from jft import build, loop, tree
 from jft.errors import UserError

@@ -73,6 +73,7 @@ def quickstart(tmp_path_factory):
   return execute("quickstart", tmp_path_factory.mktemp("quickstart"))
 
 
+@pytest.mark.slow
 def test_quickstart_trains(quickstart):
   text = printed(quickstart)
   assert "75 loaded, 2 reinit" in text
@@ -86,6 +87,7 @@ def test_quickstart_trains(quickstart):
   assert number(r"fit: test accuracy (\S+)", text) > 0.95
 
 
+@pytest.mark.slow
 def test_quickstart_shows_pictures_and_plain_lines(quickstart):
   outputs = [o for cell in quickstart.cells for o in cell.get("outputs", [])]
   pictures = [o for o in outputs if "image/png" in o.get("data", {})]
