@@ -7,9 +7,10 @@ process. Memory is the peak of the resident set (VmHWM) over what the process
 took before the load, against the bytes of the model. Time is compared with
 reading the same file into fresh memory and with reading it through one buffer
 of 4 MiB, both in the same state of the page cache: "cold" is after the kernel
-was asked to drop the file, "warm" right after it was read. Processor seconds
-(a load hashes the file too, on a second thread) are there because others
-may share the machine: `load_average` says how many. Results go to
+was asked to drop the file, "warm" right after it was read. A load
+ends when every leaf is in place; the file's hash is computed behind it, and is
+waited for by who asks. Processor seconds are there because others may share the
+machine: `load_average` says how many. Results go to
 benchmarks/results/load.json.
 """
 

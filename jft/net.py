@@ -84,16 +84,16 @@ def load_pretrained(
   """
   loading.check_classes(num_classes, 0)
   located = hub.locate(source)
-  fresh = (
-    [".*"] if not pretrained else [*loading.new_head(num_classes), *reinit]
-  )
-  place = parallel.placer(sharding)
-  with located.hashes.behind():
-    if isinstance(arch, Own):
-      _check_own(num_classes, keep_blocks, options)
-      return Net(*own.load(arch, located, fresh, key, place))
+  fresh = [*loading.new_head(num_classes), *reinit] if pretrained else [".*"]
+  place, hashes = parallel.placer(sharding), located.hashes
+  if isinstance(arch, Own):
+    _check_own(num_classes, keep_blocks, options)
+    loaded = own.load(arch, located, fresh, key, place)
+  else:
     change = loading.Change(num_classes, tuple(fresh), keep_blocks, options)
-    return Net(*loading.fill(loading.plan(located, arch, change), key, place))
+    loaded = loading.fill(loading.plan(located, arch, change), key, place)
+  hashes.begin()  # of the files as they were before they were read
+  return Net(*loaded)
 
 
 def kind_of(source: str, arch: str | None = None) -> str:

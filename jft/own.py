@@ -10,6 +10,7 @@ from jft.errors import UserError
 from jft.models import own as models
 from jft.models.own import Pure
 from jft.pretrained import adapt, formats, hub
+from jft.pretrained.hashing import Hashes
 from jft.pretrained.layouts import Entry
 from jft.pretrained.report import Report, Row
 from jft.spec import Spec
@@ -98,7 +99,7 @@ def load(
     place=place,
   )
   variables = tree.unflatten(flat)
-  spec = _spec(own, located.source, located.sha256)
+  spec = _spec(own, located.source, located.hashes)
   return Loaded(pure.apply, variables, spec, report)
 
 
@@ -110,7 +111,7 @@ def init(own: Own, key: Key) -> Loaded:
     for name, leaf in pure.shapes.items()
   )
   variables = tree.unflatten(_drawn(pure, key))
-  return Loaded(pure.apply, variables, _spec(own, "", ""), Report(rows))
+  return Loaded(pure.apply, variables, _spec(own, "", Hashes()), Report(rows))
 
 
 def _drawn(pure: Pure, key: Key | None) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def _drawn(pure: Pure, key: Key | None) -> dict[str, Any]:
   return jax.jit(pure.draw)(key)
 
 
-def _spec(own: Own, source: str, sha256: str) -> Spec:
+def _spec(own: Own, source: str, hashes: Hashes) -> Spec:
   return Spec(
     type(own.model).__name__,
     own.kind,
@@ -127,5 +128,5 @@ def _spec(own: Own, source: str, sha256: str) -> Spec:
     own,
     None,
     source=source,
-    sha256=sha256,
+    hashes=hashes,
   )

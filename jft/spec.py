@@ -8,6 +8,7 @@ from jft.family import Family
 from jft.models.head import Head
 from jft.pretrained import card, preprocessing, sentence
 from jft.pretrained.dialect import Dialect
+from jft.pretrained.hashing import Hashes
 from jft.pretrained.hub import Located
 from jft.pretrained.preprocessing import Preprocessing
 from jft.typing import Any, Mapping
@@ -30,7 +31,7 @@ class Spec:
       name of a file or of a project such as "torchvision", or "default".
     tokenizer: text: its file; max_tokens: of the longest text, as the source
       says or its positions allow, 0 if unknown.
-    source: what was loaded, "" for random weights; sha256: of the weights.
+    source: what was loaded, "" for random weights; hashes: of its weights.
   """
 
   family: str
@@ -51,8 +52,13 @@ class Spec:
   tokenizer: pathlib.Path | None = None
   max_tokens: int = 0
   source: str = ""
-  sha256: str = ""
+  hashes: Hashes = dataclasses.field(default_factory=Hashes, compare=False)
   head: Head | int | None = None
+
+  @property
+  def sha256(self) -> str:
+    """Of the loaded weights' files, "" for random weights; see `Hashes`."""
+    return self.hashes.sha256
 
 
 def spec_of(
@@ -106,7 +112,7 @@ def spec_of(
     tokenizer=located.tokenizer,
     max_tokens=_max_tokens(located, family, config),
     source=located.source,
-    sha256=located.sha256,
+    hashes=located.hashes,
     head=head,
     **images,
   )

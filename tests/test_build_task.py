@@ -71,7 +71,7 @@ def predicted(workdir, *argv):
     return rows, list(csv.reader(file))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_numbers_from_file_to_file(tmp_path, capsys):
   made = recipe(tmp_path, *numbers(tmp_path, "similarity"))
   workdir = tmp_path / "run"
@@ -145,7 +145,7 @@ def test_tags_from_file_to_file(tmp_path):
   }
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_preflight_knows_the_tasks(tmp_path):
   (tmp_path / "a").mkdir()
   made = recipe(tmp_path / "a", *numbers(tmp_path / "a", "similarity"))

@@ -68,7 +68,7 @@ def test_predict_writes_the_answers(run):
   assert rows[0] == {"input": "f+c=", "text": "cc", "tokens": 3, "ended": True}
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_command_prints_what_is_written(run, capsys):
   folder, _ = run
   (folder / "one.txt").write_text("f+c=\n")

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from variants import some
 
 import jft
 from jft import tree
@@ -67,12 +68,15 @@ def test_an_image_model_comes_back(to, digits, tmp_path):
 
 @pytest.mark.parametrize(
   ("to", "arch", "dialect"),
-  [
-    ("hf", "resnet18", ""),
-    ("timm", "resnet18", ""),
-    ("torchvision", "resnet18", "torchvision"),
-    ("keras", "mobilenetv2_035", "keras"),
-  ],
+  some(
+    [
+      ("hf", "resnet18", ""),
+      ("timm", "resnet18", ""),
+      ("torchvision", "resnet18", "torchvision"),
+      ("keras", "mobilenetv2_035", "keras"),
+    ],
+    *(("hf", "resnet18", ""), ("timm", "resnet18", "")),
+  ),
 )
 @pytest.mark.slow
 def test_a_published_architecture_comes_back(to, arch, dialect, tmp_path):

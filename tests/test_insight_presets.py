@@ -61,7 +61,7 @@ def test_the_record_of_a_familys_smallest_is_right(family):
   assert traced == smallest, STALE
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_record_of_all_is_right():
   assert presets.record() == presets.records(), STALE
 

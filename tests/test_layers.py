@@ -129,7 +129,7 @@ NEVER_AT_THE_TOP = (
 )
 
 # Tests of the project itself rather than of one module.
-PROJECT_TESTS = {"colab", "docs", "layers"}
+PROJECT_TESTS = {"colab", "combinations", "docs", "layers"}
 
 _TEXTS = (".cfg", ".ipynb", ".j2", ".json", ".md", ".py", ".toml", ".yaml")
 _FOLDERS = (

@@ -272,7 +272,7 @@ THAWS = {BY_STEPS: [4, 8], BY_PLATEAU: [4, 6]}
 
 @pytest.fixture(
   scope="module",
-  params=[BY_PLATEAU, BY_STEPS],
+  params=[BY_PLATEAU, pytest.param(BY_STEPS, marks=pytest.mark.full)],
   ids=["plateau", "steps"],
 )
 def thawing(source, tmp_path_factory, request):

@@ -2,6 +2,7 @@ import hashlib
 
 import pytest
 
+from jft.errors import UserError
 from jft.pretrained import hashing
 from jft.pretrained.hashing import Hashes
 
@@ -15,19 +16,32 @@ def test_one_file_has_its_own_hash_and_several_that_of_their_hashes(tmp_path):
   assert Hashes(files).sha256 == hashlib.sha256((a + b).encode()).hexdigest()
 
 
-def test_files_are_read_once_and_behind_the_body(tmp_path, monkeypatch):
+def test_of_no_files_there_is_none():
+  assert Hashes().sha256 == ""
+
+
+def test_files_are_read_once(tmp_path, monkeypatch):
   read = []
   monkeypatch.setattr(hashing, "sha256", lambda path: read.append(path) or "x")
   hashes = Hashes([tmp_path])
-  with hashes.behind():
-    assert hashes.sha256 == "x"
+  hashes.begin()
+  assert hashes.sha256 == "x"
   assert hashes.sha256 == "x"
   assert read == [tmp_path]
 
 
-def test_a_file_that_cannot_be_read_is_told_to_whoever_asks(tmp_path):
-  hashes = Hashes([tmp_path / "missing"])
-  with hashes.behind():
-    pass
-  with pytest.raises(FileNotFoundError):
+@pytest.mark.parametrize("change", ["gone", "longer", "replaced"])
+def test_a_file_that_has_changed_is_told_to_whoever_asks(tmp_path, change):
+  file = tmp_path / "weights"
+  file.write_text("a")
+  hashes = Hashes([file])
+  if change == "gone":
+    file.unlink()
+  elif change == "longer":
+    file.write_text("ab")
+  else:
+    (tmp_path / "other").write_text("b")
+    (tmp_path / "other").rename(file)
+  hashes.begin()
+  with pytest.raises(UserError, match="weights is gone or has changed since"):
     _ = hashes.sha256

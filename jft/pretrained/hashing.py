@@ -2,9 +2,12 @@
 
 import contextlib
 import hashlib
+import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+from jft.errors import UserError
 
 
 def sha256(path: str | Path) -> str:
@@ -14,38 +17,62 @@ def sha256(path: str | Path) -> str:
 
 
 class Hashes:
-  """The hash of some files, computed by whoever asks for it first.
+  """The hash of some files as they are now, computed when it is asked for.
+
+  To hash takes longer than to read, and who loads a model to use it does not
+  wait for it; `begin` has it ready for who asks.
 
   Args:
-    files: in an order that counts.
+    files: in an order that counts; of none the hash is "".
   """
 
-  def __init__(self, files: Sequence[Path]):
-    self._files, self._found = files, []
+  def __init__(self, files: Sequence[Path] = ()):
+    self._files = [(file, _stamp(file)) for file in files]
+    self._found: list[str] = []
     self._lock = threading.Lock()
+
+  def __deepcopy__(self, memo: object) -> "Hashes":
+    return self  # a lock cannot be copied, and the files are the same
 
   @property
   def sha256(self) -> str:
-    """Of one file its own, of several that of their hashes in a row."""
+    """Of one file its own, of several that of their hashes in a row.
+
+    Raises:
+      UserError: if a file has changed since, or is gone.
+    """
     with self._lock:  # two threads would both read the files
-      self._found.extend(map(sha256, self._files[len(self._found) :]))
-    if len(self._found) == 1:
-      return self._found[0]
+      for file, stamp in self._files[len(self._found) :]:
+        self._found.append(_unchanged(file, stamp))
+    if len(self._found) < 2:
+      return "".join(self._found)
     return hashlib.sha256("".join(self._found).encode()).hexdigest()
 
-  @contextlib.contextmanager
-  def behind(self) -> Iterator[None]:
-    """Hashes while the body works, and waits for it at the body's end.
-
-    Hashing takes as long as reading, and both share one pass over the disk. An
-    error of the body is raised at once.
-    """
+  def begin(self) -> None:
+    """Hashes on a thread of its own, which nothing waits for at exit."""
 
     def run() -> None:
-      with contextlib.suppress(OSError):  # whoever asks for the hash is told
+      with contextlib.suppress(UserError):  # whoever asks for it is told
         _ = self.sha256
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    yield
-    thread.join()
+    threading.Thread(target=run, daemon=True).start()
+
+
+def _unchanged(file: Path, stamp: tuple[int, ...] | None) -> str:
+  found = None
+  with contextlib.suppress(OSError):
+    found = sha256(file)
+  if found is None or stamp is None or _stamp(file) != stamp:
+    raise UserError(
+      f"{file} is gone or has changed since it was loaded, so what was loaded"
+      " has no hash; load it again."
+    )
+  return found
+
+
+def _stamp(file: Path) -> tuple[int, ...] | None:
+  try:
+    found = os.stat(file)
+  except OSError:
+    return None
+  return found.st_ino, found.st_size, found.st_mtime_ns
