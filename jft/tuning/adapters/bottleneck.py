@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jft import tree as trees
 from jft.errors import UserError
 from jft.tuning.adapters.blocks import branches
-from jft.tuning.adapters.method import Interceptor, subtree
+from jft.tuning.adapters.method import Interceptor, Method, subtree
 from jft.tuning.adapters.sites import Site
 from jft.typing import Any, Array, Callable, Float, Key, Mapping, Params, Rules
 
@@ -20,7 +20,7 @@ Draw = Callable[[Key, tuple[int, int]], Array]
 
 
 @dataclasses.dataclass(frozen=True)
-class Bottleneck:
+class Bottleneck(Method):
   """y + scale · up(activation(down(z))), z the branch's output or its input.
 
   Attributes:
@@ -57,10 +57,6 @@ class Bottleneck:
         },
       }
     return trees.unflatten(made)
-
-  def rebase(self, params: Params, tree: Params) -> Params:
-    """Returns the base as it is."""
-    return params
 
   def intercept(
     self, tree: Params, *, train: bool, key: Key | None

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jft import tree as trees
 from jft.errors import UserError
 from jft.tuning.adapters import targets
-from jft.tuning.adapters.method import Interceptor, subtree
+from jft.tuning.adapters.method import Interceptor, Method, subtree
 from jft.tuning.adapters.sites import Site
 from jft.typing import Any, Key, Mapping, Params, Rules
 
@@ -20,7 +20,7 @@ RULES: Rules = (
 
 
 @dataclasses.dataclass(frozen=True)
-class IA3:
+class IA3(Method):
   """l · (x W + b), or (l · x) W + b, with l trained, from 1.
 
   Attributes:
@@ -44,10 +44,6 @@ class IA3:
       size = kernel.shape[-1 if side == OUTPUT else -2]
       made[f"{name}/{side}/scale"] = jnp.ones(size)
     return trees.unflatten(made)
-
-  def rebase(self, params: Params, tree: Params) -> Params:
-    """Returns the base as it is."""
-    return params
 
   def intercept(
     self, tree: Params, *, train: bool, key: Key | None

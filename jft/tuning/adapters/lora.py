@@ -12,7 +12,7 @@ from jft import rules as rule_engine
 from jft import tree as trees
 from jft.errors import UserError
 from jft.tuning.adapters import low_rank, targets
-from jft.tuning.adapters.method import Interceptor, module_key, subtree
+from jft.tuning.adapters.method import Interceptor, Method, module_key, subtree
 from jft.tuning.adapters.sites import Site
 from jft.typing import Any, Array, Container, Key, Mapping, Params, Rules
 
@@ -30,7 +30,7 @@ class Rank(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class LoRA:
+class LoRA(Method):
   """x W + scale · (x A) B, with A and B trained.
 
   Attributes:
@@ -59,10 +59,6 @@ class LoRA:
       a, b = low_rank.shapes(kernel.shape, site.features, rank.rank)
       made[f"{name}/lora_a"], made[f"{name}/lora_b"] = _drawn(site, own, a, b)
     return trees.unflatten(made)
-
-  def rebase(self, params: Params, tree: Params) -> Params:
-    """Returns the base as it is."""
-    return params
 
   def intercept(
     self, tree: Params, *, train: bool, key: Key | None

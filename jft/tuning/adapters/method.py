@@ -43,13 +43,13 @@ class Method(Protocol):
     ...
 
   def rebase(self, params: Params, tree: Params) -> Params:
-    """Returns the base's params to run beside a fresh tree: most, as they are.
+    """Returns the base's params to run beside a fresh tree: as they are.
 
     Args:
       params: of the base alone.
       tree: as `init` returned it.
     """
-    ...
+    return params
 
   def intercept(
     self, tree: Params, *, train: bool, key: Key | None

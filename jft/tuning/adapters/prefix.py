@@ -9,7 +9,7 @@ from jft import tree as trees
 from jft.errors import UserError
 from jft.tuning.adapters import texts
 from jft.tuning.adapters.blocks import blocks
-from jft.tuning.adapters.method import Interceptor, subtree
+from jft.tuning.adapters.method import Interceptor, Method, subtree
 from jft.tuning.adapters.sites import Site
 from jft.typing import Any, Array, Float, Key, Mapping, Params
 
@@ -18,7 +18,7 @@ _LAYERS = ("prefix_in", "prefix_out")
 
 
 @dataclasses.dataclass(frozen=True)
-class Prefix:
+class Prefix(Method):
   """Every token of every block also sees `tokens` learned keys and values.
 
   They have no rotary angle, are never masked nor out of a window, and the
@@ -55,10 +55,6 @@ class Prefix:
         for j, kind in enumerate(("key", "value"))
       }
     )
-
-  def rebase(self, params: Params, tree: Params) -> Params:
-    """Returns the base as it is."""
-    return params
 
   def intercept(
     self, tree: Params, *, train: bool, key: Key | None

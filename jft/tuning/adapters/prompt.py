@@ -7,13 +7,13 @@ import jax.numpy as jnp
 
 from jft.errors import UserError
 from jft.tuning.adapters import texts
-from jft.tuning.adapters.method import Interceptor
+from jft.tuning.adapters.method import Interceptor, Method
 from jft.tuning.adapters.sites import Site
 from jft.typing import Any, Array, Int, Key, Mapping, Params, Sequence
 
 
 @dataclasses.dataclass(frozen=True)
-class Prompt:
+class Prompt(Method):
   """`tokens` learned vectors stand before the words of every text.
 
   The network runs on the longer text, so its first token, which some encoders
@@ -45,10 +45,6 @@ class Prompt:
     else:
       made = words[self._rows(key, words.shape[0])].astype(jnp.float32)
     return {"embeddings": {"prompt": made}}
-
-  def rebase(self, params: Params, tree: Params) -> Params:
-    """Returns the base as it is."""
-    return params
 
   def intercept(
     self, tree: Params, *, train: bool, key: Key | None

@@ -10,13 +10,13 @@ from jft import tree as trees
 from jft.errors import UserError
 from jft.tuning.adapters import low_rank
 from jft.tuning.adapters.blocks import blocks
-from jft.tuning.adapters.method import Interceptor, module_key, subtree
+from jft.tuning.adapters.method import Interceptor, Method, module_key, subtree
 from jft.tuning.adapters.sites import Site
 from jft.typing import Any, Array, Float, Key, Mapping, Params
 
 
 @dataclasses.dataclass(frozen=True)
-class VPT:
+class VPT(Method):
   """`tokens` learned tokens behind the first one, before every block or one.
 
   Attributes:
@@ -55,10 +55,6 @@ class VPT:
         for i, name in enumerate(names if self.deep else names[:1])
       }
     )
-
-  def rebase(self, params: Params, tree: Params) -> Params:
-    """Returns the base as it is."""
-    return params
 
   def intercept(
     self, tree: Params, *, train: bool, key: Key | None
