@@ -6,6 +6,7 @@ import jax
 import pytest
 import tiny
 from golden import peft_cases
+from variants import some
 
 import jft
 from jft.pretrained.peft import CONFIG
@@ -20,7 +21,7 @@ def bases(tmp_path_factory):
   }
 
 
-@pytest.mark.parametrize("case", peft_cases.CASES)
+@pytest.mark.parametrize("case", some(peft_cases.CASES, "words", "llama_dora"))
 def test_outputs_and_gradients_are_pefts(case, bases, tmp_path):
   record, want = peft_cases.read(case)
   folder = peft_cases.write(tmp_path / "adapter", record)

@@ -118,6 +118,7 @@ def test_a_source_as_it_is(source):
   json.dumps(dataclasses.asdict(found))
 
 
+@pytest.mark.slow
 def test_what_would_not_load_is_told(source, tmp_path):
   arrays = tiny.tensors()
   arrays["conv1.weight"][0] = np.nan
@@ -148,6 +149,7 @@ def test_a_source_that_does_not_fit(source, tmp_path):
     inspect.inspect_source(str(source), batch_size=0)
 
 
+@pytest.mark.slow
 def test_images_that_nobody_says_how_to_prepare(tmp_path, monkeypatch):
   bare = tiny.write(tmp_path)
   bare.with_suffix(".json").unlink()

@@ -38,7 +38,10 @@ SHALLOW = ["resnext_shallow", "wide_shallow", "deep_shallow", "deep_basic"]
 
 @pytest.mark.parametrize(
   "arch",
-  ["resnet18", "resnet50", "resnet14_small", *SHALLOW, *case.OTHERS],
+  some(
+    ["resnet18", "resnet50", "resnet14_small", *SHALLOW, *case.OTHERS],
+    *("resnet50", "resnet14_small", *case.OTHERS),
+  ),
 )
 def test_inference_is_the_originals(arch):
   want = case.read(arch, train=False)

@@ -5,6 +5,7 @@ import re
 import pytest
 from golden import densenet as case
 from golden import vision
+from variants import some
 
 from jft.models import densenet
 from jft.pretrained.names import densenet as names
@@ -22,7 +23,10 @@ DIGESTS = {
 }
 
 
-@pytest.mark.parametrize(("arch", "dialect"), DIGESTS)
+@pytest.mark.parametrize(
+  ("arch", "dialect"),
+  some(DIGESTS, *(key for key in DIGESTS if key[0] == "densenet121")),
+)
 def test_names_and_shapes_are_the_originals(arch, dialect):
   shapes = case.case(arch, dialect).source_shapes(1000)
   assert vision.digest(shapes) == DIGESTS[arch, dialect]
