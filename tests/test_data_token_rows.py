@@ -82,12 +82,19 @@ def test_a_long_chat_loses_its_end_and_is_counted():
   assert found.rows[0].label.tolist() == [IGNORED, 5, 6, 7]
 
 
-def test_a_chat_with_nothing_left_to_learn_is_an_error():
-  template = data.load_template(FORM, {})
+@pytest.mark.parametrize("form", [FORM, None])
+def test_a_chat_with_nothing_left_to_learn_is_an_error(form):
+  template = form and data.load_template(form, {})
   with pytest.raises(UserError, match=r"a\[1\]: the answer begins after"):
     data.token_rows(
       chats(("a", "b"), ("abcdef", "g")), tokenizer(most=4), template=template
     )
+
+
+def test_turns_without_a_template_lose_their_end_too():
+  found = data.token_rows(chats(("ab", "cdefg")), tokenizer(most=4))
+  assert [row.label.tolist() for row in found.rows] == [[IGNORED, 5, 6, 7]]
+  assert found.cut == 1
 
 
 def test_a_tokenizer_without_an_end_is_an_error():

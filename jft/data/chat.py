@@ -30,6 +30,11 @@ class Rendered:
   asked: tuple[Span, ...]
   special: bool
 
+  @property
+  def plain(self) -> bool:
+    """Whether all of it is to be written: no conversation."""
+    return self.asked == ((0, len(self.text)),)
+
 
 @dataclass(frozen=True, eq=False)
 class Template:

@@ -108,14 +108,14 @@ def token_rows(
     stop = min(start + _CHUNK, len(source))
     texts = [_rendered(source, i, template) for i in range(start, stop)]
     for i, (text, ids, asked) in enumerate(_encoded(texts, tokenizer), start):
-      pieces = _cut(ids, asked, tokenizer.max_length, text.special)
+      pieces = _cut(ids, asked, tokenizer.max_length, one=not text.plain)
       if not any((piece.label != IGNORED).any() for piece in pieces):
         raise UserError(
           f"{where(source, i)}: the answer begins after"
           f" data.max_length={tokenizer.max_length} of the {len(ids)} tokens:"
           " nothing of it would be learnt. Raise it, or take the document out."
         )
-      cut += text.special and len(ids) > tokenizer.max_length + 1
+      cut += not text.plain and len(ids) > tokenizer.max_length + 1
       rows += pieces
   if packing:
     rows = packed(rows, tokenizer.max_length)
@@ -167,7 +167,9 @@ def _asked(
   return np.append(ids, np.int32(tokenizer.eos_id)), np.append(asked, True)
 
 
-def _cut(ids: np.ndarray, asked: np.ndarray, most: int, one: bool) -> list[Row]:
+def _cut(
+  ids: np.ndarray, asked: np.ndarray, most: int, *, one: bool
+) -> list[Row]:
   """Returns rows whose labels are the next tokens; the last has none to read.
 
   Args:

@@ -199,7 +199,7 @@ def _memory(found: Inspection) -> RenderableType:
     )
   text = f"By the compiler for this machine's {found.device}; other devices"
   note = Text(f"{text} lay programs out differently.", style="dim")
-  if found.spec["num_classes"] is None:
+  if found.spec["num_classes"] is None and not found.spec["writes"]:
     note.append(" With a new head of 10 classes.")
   return Group(table, note)
 
