@@ -4,6 +4,7 @@
   python benchmarks/recipes.py sst2          # MiniLM on SST-2, 3 seeds
   python benchmarks/recipes.py stsb wnut17   # similarity, entities; 3 seeds
   python benchmarks/recipes.py shakespeare instruct  # language models
+  python benchmarks/recipes.py instruct --seeds=1:3  # after an interrupt
   python benchmarks/readme.py                # writes the tables into README.md
 
 Each run is `jft train` in a fresh process and workdir; the numbers are those of
@@ -61,20 +62,25 @@ PROMPTS = {
 DEFAULT = ("quickstart", "quickstart_100", "quickstart_100_scratch")
 
 
-def main(names: list[str]) -> None:
+def main(names: list[str], part: str) -> None:
   for name in names:
     recipe, overrides, seeds = ROWS[name]
-    runs = []
-    for seed in range(seeds):
+    first, last = map(int, part.split(":")) if part else (0, seeds)
+    runs = recorded()[name]["runs"][:first] if first else []
+    for seed in range(first, last):
       runs.append(train(recipe, overrides, seed, PROMPTS.get(name)))
       write(name, recipe, overrides, runs)
+
+
+def recorded() -> dict[str, dict]:
+  return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 
 
 def write(
   name: str, recipe: str, overrides: tuple[str, ...], runs: list[dict]
 ) -> None:
   """Records a row after each seed, so that what was run is not lost."""
-  found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+  found = recorded()
   command = f"jft train --config=configs/{recipe}.py --workdir=..."
   found[name] = {
     "command": " ".join([command, *overrides]),
@@ -140,4 +146,6 @@ def hardware() -> str:
 
 
 if __name__ == "__main__":
-  main(sys.argv[1:] or list(DEFAULT))
+  names = [word for word in sys.argv[1:] if not word.startswith("--")]
+  parts = [word for word in sys.argv[1:] if word.startswith("--seeds=")]
+  main(names or list(DEFAULT), "".join(parts).removeprefix("--seeds="))
