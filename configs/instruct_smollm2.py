@@ -7,8 +7,7 @@
 The weights lie in that package as GGUF of four bits, and are tuned in float32;
 without it they are the Hub's. The conversations are written by the tokenizer's
 own template, and the answers alone are learnt. A tenth is held out to choose
-the best checkpoint and another for the test, by a hash of the content. The
-recipe has not been run to its end yet.
+the best checkpoint and another for the test, by a hash of the content.
 """
 
 import importlib.util
