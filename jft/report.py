@@ -118,6 +118,7 @@ def _view(
     "headline": _headline(metrics, _main(run)),
     "step": summary.get("step", max((r["step"] for r in rows), default=0)),
     "best_step": summary.get("best_step"),
+    "before": summary.get("before") or {},
     "curves": _pictures(
       curves.curves(rows, summary.get("best_step"), colors)
       for colors in (pictures.LIGHT, pictures.DARK)

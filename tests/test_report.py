@@ -35,7 +35,10 @@ def make_run(workdir, text="cat", ended=True):
           "percent": 12.5,
         }
       ],
-      "data": {text: {"examples": 3312, "sha256": "ab" * 32}},
+      "data": {
+        text: {"examples": 3312, "sha256": "ab" * 32},
+        "val": {"examples": 1, "tokens": 2600, "tokens_to_learn": 1300},
+      },
       "preflight": [
         {"check": "labels", "level": "ok", "message": "fine", "details": {}},
         {"check": text, "level": "warning", "message": text, "details": {}},
@@ -72,6 +75,7 @@ def summary(text):
     "step": 10,
     "best_step": 10,
     "metrics": {"val/accuracy": 0.75, "test/accuracy": 0.8125, text: 1},
+    "before": {"val/accuracy": 0.4375, text: 0},
     "wall_secs": 75.0,
     "params_trainable": 25,
     "params_total": 200,
@@ -161,6 +165,8 @@ def test_the_page_says_what_the_run_was(page):
     "1 reinit",
     "params/cat reinit 768 × 2 – cat",
     "3,312 examples",
+    "1 example, 2,600 tokens, 1,300 of them to learn",
+    "Before training val/accuracy 0.4375",
     "model.source",
     "jft train --config=cat",
     "8 × cat (tpu), 112 CPU cores",
