@@ -38,8 +38,10 @@ def make_run(workdir, text="cat", ended=True):
       "data": {
         text: {"examples": 3312, "sha256": "ab" * 32},
         "val": {
-          **{"examples": 1, "sha256": "cd" * 32},
-          **{"tokens": 2600, "tokens_to_learn": 1300},
+          "examples": 1,
+          "sha256": "cd" * 32,
+          "tokens": 2600,
+          "tokens_to_learn": 1300,
         },
       },
       "preflight": [
