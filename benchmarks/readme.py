@@ -69,11 +69,11 @@ def row(name: str, found: dict) -> str:
   reached = spread([run["metrics"][metric] for run in runs])
   if before := [run["before"][metric] for run in runs if "before" in run]:
     reached += f", before training {spread(before)}"
-  secs = sorted(run["wall_secs"] for run in runs)
+  secs = sorted({round(run["wall_secs"]) for run in runs})
+  took = f"{secs[0]} to {secs[-1]} s" if len(secs) > 1 else f"{secs[0]} s"
   return (
     f"| {TITLES[name]} | {SAID[metric]} {reached} | {len(runs)} |"
-    f" {secs[0]:.0f} to {secs[-1]:.0f} s |"
-    f" {found['hardware']} |"
+    f" {took} | {found['hardware']} |"
   )
 
 
