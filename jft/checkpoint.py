@@ -178,7 +178,8 @@ class Checkpointer:
     ranked = self._catalog.ranked()
     if not ranked:
       raise UserError(
-        f"no checkpoint in {self._path} has a finite {self._best!r}; give it to"
+        f"no checkpoint in {self._path} has a finite {self._best!r}: start the"
+        " run again, it goes on to its next evaluation; in code, give it to"
         " save(state, metrics=...), or take the newest with restore_or(state)."
       )
     return self._newest_intact(iter(ranked), state)[1]

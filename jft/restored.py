@@ -7,7 +7,6 @@ from jft.build import Run, build
 from jft.build.model import load_net
 from jft.build.run import make_state
 from jft.build.surgical import Choice
-from jft.errors import UserError
 from jft.net import Net
 from jft.session import checkpointer
 from jft.state import TrainState
@@ -25,7 +24,8 @@ def best(workdir: str | pathlib.Path) -> tuple[Any, Run, TrainState]:
   facts = saved_facts(workdir)
   config = configs.from_dict(facts["config"])
   run = build(config, choice=Choice.of(facts))
-  return config, run, _best_state(config, workdir, run.state)
+  with checkpointer(config, workdir, read_only=True) as ckpt:
+    return config, run, ckpt.restore_best(run.state)
 
 
 def best_model(
@@ -57,16 +57,5 @@ def best_model(
     resolved["steps_per_epoch"],
     Choice.of(facts),
   )
-  return config, network, names, _best_state(config, workdir, state)
-
-
-def _best_state(
-  config: Any, workdir: pathlib.Path, state: TrainState
-) -> TrainState:
   with checkpointer(config, workdir, read_only=True) as ckpt:
-    if ckpt.best_step is None:
-      raise UserError(
-        f"{workdir} has no checkpoint with a finite {config.stop.metric} yet;"
-        " start its run again, it goes on to the next evaluation."
-      )
-    return ckpt.restore_best(state)
+    return config, network, names, ckpt.restore_best(state)

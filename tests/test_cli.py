@@ -442,7 +442,7 @@ def test_a_run_without_checkpoints(trained, capsys, tmp_path):
   copy.mkdir()
   (copy / "run.json").write_bytes((trained[0] / "run.json").read_bytes())
   assert (
-    "no checkpoint with a finite val/accuracy yet"
+    "no checkpoint in"
     in said(capsys, ["evaluate", f"--workdir={copy}"], code=2).err
   )
 
