@@ -125,8 +125,8 @@ def main() -> None:
       "torch": [],
     }
     for seed in range(methods.SEEDS):
-      lines = methods.overrides(task, name, entries[name], seed)
-      run = build(configs.load(task.recipe, lines))
+      lines = methods.overrides(task, name, entries[name])
+      run = build(configs.load(task.recipe, [*lines, f"seed={seed}"]))
       row["torch"].append(train(run, name, seed))
     found["methods"][name] = row
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")

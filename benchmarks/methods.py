@@ -12,7 +12,8 @@ benchmarks/methods/, the learning rate is the task's for the method's kind:
 small trained parts take a higher one. A method that a model has no place for
 (IA3 in a ResNet) is left out. Costs are the compiled step's own counts, against
 full fine-tuning's; step times are medians of alternating steps. Results go to
-benchmarks/results/methods.json.
+benchmarks/results/methods.json; runs there with the same config lines are not
+run again (delete them to do so).
 """
 
 import dataclasses
@@ -115,21 +116,20 @@ def known() -> dict[str, dict]:
   return found
 
 
-def overrides(task: Task, name: str, entry: dict, seed: int) -> list[str]:
-  """Returns the config lines of a run."""
+def overrides(task: Task, name: str, entry: dict) -> list[str]:
+  """Returns the config lines of a method's runs, but for the seed."""
   lines = task.swapped.get(name, tuple(entry["config"]))
   if any(line.startswith("adapter.name=") for line in lines):
     lines = ("tune.preset=full", *lines)
   rate = task.rates[KINDS[name]]
-  return [*task.changed, f"optim.lr={rate}", *lines, f"seed={seed}"]
+  return [*task.changed, f"optim.lr={rate}", *lines]
 
 
 def costs(task: Task, names: list[str], entries: dict) -> dict[str, dict]:
   """Returns FLOPs, memory and step time of each method, beside full's."""
   steppers, found = {}, {}
   for name in names:
-    given = overrides(task, name, entries[name], 0)
-    made = configs.load(task.recipe, given)
+    made = configs.load(task.recipe, overrides(task, name, entries[name]))
     flags.for_config(made)
     run = build(made)
     program, state, placed = compiled(run)
@@ -191,7 +191,7 @@ def train(task: Task, name: str, entry: dict, seed: int) -> dict:
   with tempfile.TemporaryDirectory() as folder:
     command = [sys.executable, "-m", "jft.cli.main", "train", "--json"]
     command += [f"--config={task.recipe}", f"--workdir={folder}/run"]
-    lines = overrides(task, name, entry, seed)
+    lines = [*overrides(task, name, entry), f"seed={seed}"]
     command += [f"--config.{line}" for line in lines]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
   summary = json.loads(done.stdout)
@@ -227,16 +227,20 @@ def main(names: list[str], only_costs: bool) -> None:
       "jax": jax.__version__,
       "methods": before.get(name, {}).get("methods", {}),
     }
-    for method, found in costs(task, methods, entries).items():
-      row["methods"].setdefault(method, {"runs": []})["costs"] = found
-    write(name, row)
+    for method in methods:
+      lines = overrides(task, method, entries[method])
+      if row["methods"].get(method, {}).get("lines") != lines:
+        row["methods"][method] = {"lines": lines, "runs": []}
+    if only_costs or not all("costs" in row["methods"][m] for m in methods):
+      for method, found in costs(task, methods, entries).items():
+        row["methods"][method]["costs"] = found
+      write(name, row)
     if only_costs:
       continue
     for method in methods:
-      row["methods"][method]["runs"] = []
-      for seed in range(SEEDS):
-        made = train(task, method, entries[method], seed)
-        row["methods"][method]["runs"].append(made)
+      runs = row["methods"][method]["runs"]
+      for seed in range(len(runs), SEEDS):
+        runs.append(train(task, method, entries[method], seed))
         write(name, row)
 
 
