@@ -2,13 +2,14 @@
 
   python benchmarks/load.py [FOLDER]   # writes 1.34 GB there, and deletes them
 
-A BERT-large of random weights as safetensors (float32). Each row is a fresh
-process. Memory is the peak of the resident set (VmHWM) over what the process
-took before the load, against the bytes of the model. Time is compared with
-reading the same file into fresh memory and with reading it through one buffer
-of 4 MiB, both in the same state of the page cache: "cold" is after the kernel
-was asked to drop the file, "warm" right after it was read. A load
-ends when every leaf is in place; the file's hash is computed behind it, and is
+A BERT-large and a VGG-16, most of which is one matrix, of random weights as
+safetensors (float32) in the layouts of transformers and torchvision. Each row
+is a fresh process. Memory is the peak of the resident set (VmHWM) over what the
+process took before the load, against the bytes of the model. Time is compared
+with reading the same file into fresh memory and with reading it through one
+buffer of 4 MiB, both in the same state of the page cache: "cold" is after the
+kernel was asked to drop the file, "warm" right after it was read. A load ends
+when every leaf is in place; the file's hash is computed behind it, and is
 waited for by who asks. Processor seconds are there because others may share the
 machine: `load_average` says how many. Results go to
 benchmarks/results/load.json.
@@ -34,17 +35,21 @@ from jft.pretrained.formats import safetensors
 from jft.pretrained.formats.lazy import Tensors
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "load.json"
-ARCH = "bert_large"
+TOKENS = jax.ShapeDtypeStruct((1, 8), np.int32)
+IMAGE = jax.ShapeDtypeStruct((1, 224, 224, 3), np.float32)
+MODELS = {  # name: what it is called with, number of outputs
+  "bert_large": ({"input_ids": TOKENS, "attention_mask": TOKENS}, 2),
+  "vgg16": (IMAGE, 1000),
+}
 ROUNDS = 2
 BUFFER = 4 * 2**20
 
 
-def write(folder: pathlib.Path) -> pathlib.Path:
+def write(arch: str, folder: pathlib.Path) -> pathlib.Path:
   """Writes random weights, a tensor at a time."""
-  family, config = families.preset(ARCH)
-  tokens = jax.ShapeDtypeStruct((1, 8), np.int32)
-  inputs = {"input_ids": tokens, "attention_mask": tokens}
-  module = family.module(config, 2)
+  family, config = families.preset(arch)
+  inputs, outputs = MODELS[arch]
+  module = family.module(config, outputs)
   shapes = jax.eval_shape(module.init, jax.random.key(0), inputs)
   table = family.dialects[0].table(config, {})
   specs = {}
@@ -57,7 +62,7 @@ def write(folder: pathlib.Path) -> pathlib.Path:
   def load(name: str) -> np.ndarray:
     return rng.standard_normal(specs[name].shape, np.float32)
 
-  path = folder / f"{ARCH}.safetensors"
+  path = folder / f"{arch}.safetensors"
   safetensors.write(path, Tensors(specs, load))
   return path
 
@@ -77,7 +82,7 @@ def child(mode: str, path: str) -> None:
   before, cpu = memory_mb("VmRSS"), time.process_time()
   start = time.perf_counter()
   if mode == "load":
-    kept = jft.load_pretrained(path, arch=ARCH).variables
+    kept = jft.load_pretrained(path, arch=pathlib.Path(path).stem).variables
     nbytes = sum(leaf.nbytes for leaf in jax.tree.leaves(kept))
   elif mode == "fresh":
     kept = np.fromfile(path, np.uint8)
@@ -104,38 +109,45 @@ def measure(mode: str, path: pathlib.Path, cold: bool) -> dict[str, float]:
   return json.loads(out.stdout.splitlines()[-1])
 
 
+def compare(path: pathlib.Path, cold: bool) -> dict[str, float]:
+  """Loads and reads a file in turn, so that noise is shared."""
+  found = {"load": [], "fresh": [], "buffer": []}
+  for _ in range(ROUNDS):
+    for mode, rows in found.items():
+      rows.append(measure(mode, path, cold))
+  rates = {
+    mode: max(row["nbytes"] / row["secs"] / 1e9 for row in rows)
+    for mode, rows in found.items()
+  }
+  cpu = {mode: min(r["cpu_secs"] for r in found[mode]) for mode in found}
+  peak = max(row["peak_mb"] for row in found["load"])
+  model = found["load"][0]["nbytes"] / 2**20
+  return {
+    "model_mb": round(model, 1),
+    "peak_over_model": round(peak / model, 3),
+    "load_gb_per_sec": round(rates["load"], 2),
+    "read_into_fresh_memory_gb_per_sec": round(rates["fresh"], 2),
+    "read_through_one_buffer_gb_per_sec": round(rates["buffer"], 2),
+    "load_cpu_secs": round(cpu["load"], 2),
+    "read_into_fresh_memory_cpu_secs": round(cpu["fresh"], 2),
+    "load_average": round(os.getloadavg()[0], 1),
+    "load_over_fresh_read": round(rates["load"] / rates["fresh"], 2),
+    "load_over_buffered_read": round(rates["load"] / rates["buffer"], 2),
+  }
+
+
 def main(folder: str | None) -> None:
   results = {
-    "model": f"{ARCH}, float32, safetensors",
     "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     "jax": jax.__version__,
     "command": "python benchmarks/load.py",
   }
-  with tempfile.TemporaryDirectory(dir=folder) as temp:
-    path = write(pathlib.Path(temp))
-    for state in ("cold", "warm"):
-      found = {"load": [], "fresh": [], "buffer": []}
-      for _ in range(ROUNDS):  # alternating, so that noise is shared
-        for mode, rows in found.items():
-          rows.append(measure(mode, path, state == "cold"))
-      rates = {
-        mode: max(row["nbytes"] / row["secs"] / 1e9 for row in rows)
-        for mode, rows in found.items()
-      }
-      cpu = {mode: min(r["cpu_secs"] for r in found[mode]) for mode in found}
-      peak = max(row["peak_mb"] for row in found["load"])
-      model = found["load"][0]["nbytes"] / 2**20
-      results[state] = {
-        "model_mb": round(model, 1),
-        "peak_over_model": round(peak / model, 3),
-        "load_gb_per_sec": round(rates["load"], 2),
-        "read_into_fresh_memory_gb_per_sec": round(rates["fresh"], 2),
-        "read_through_one_buffer_gb_per_sec": round(rates["buffer"], 2),
-        "load_cpu_secs": round(cpu["load"], 2),
-        "read_into_fresh_memory_cpu_secs": round(cpu["fresh"], 2),
-        "load_average": round(os.getloadavg()[0], 1),
-        "load_over_fresh_read": round(rates["load"] / rates["fresh"], 2),
-        "load_over_buffered_read": round(rates["load"] / rates["buffer"], 2),
+  for arch in MODELS:
+    with tempfile.TemporaryDirectory(dir=folder) as temp:
+      path = write(arch, pathlib.Path(temp))
+      results[arch] = {
+        "cold": compare(path, cold=True),
+        "warm": compare(path, cold=False),
       }
   RESULTS.write_text(json.dumps(results, indent=2) + "\n")
   print(json.dumps(results, indent=2))

@@ -20,7 +20,7 @@ import numpy as np
 
 from jft import rules
 from jft.errors import UserError
-from jft.pretrained import layouts, values
+from jft.pretrained import blocks, layouts, values
 from jft.pretrained.accounting import (
   Plan,
   leftovers,
@@ -216,8 +216,14 @@ def _load(
   plan: Plan, name: str, held: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, Row]:
   entry, spec = plan.table[name], plan.target[name]
+  want, axis = tuple(spec.shape), layouts.rows(entry)
+  read = blocks.reader(plan.source, entry, spec)
+  if read is not None and plan.shape(name) == want:
+    array = values.cast_blocks(name, read, want, spec.dtype, axis)
+    shape = shape_of(plan.source, entry.source)
+    return array, Row(name, entry.source, "loaded", want, shape)
   raw = _raw(plan, entry, held)
-  array, want = layouts.to_jft(entry, raw), tuple(spec.shape)
+  array = layouts.to_jft(entry, raw)
   status, reason = "loaded", ""
   if array.shape != want:
     status, reason = "resized", f"{array.shape} → {want}"

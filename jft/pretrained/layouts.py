@@ -52,11 +52,19 @@ class Entry:
 
 
 class Layout(NamedTuple):
-  """A pair of functions, each the other's inverse, and their rank."""
+  """A pair of functions, each the other's inverse.
+
+  Attributes:
+    to_jft: from the source's array.
+    to_source: from jft's.
+    ndim: their rank, None if any will do.
+    rows: which axis of jft's array the source's first one becomes.
+  """
 
   to_jft: Callable[[np.ndarray], np.ndarray]
   to_source: Callable[[np.ndarray], np.ndarray]
   ndim: int | None = None
+  rows: int = 0
 
 
 def _same(x: np.ndarray) -> np.ndarray:
@@ -68,7 +76,7 @@ LAYOUTS: Mapping[str, Layout] = types.MappingProxyType(
     "same": Layout(_same, _same),
     # PyTorch's (out, in, h, w) <-> Flax's (h, w, in, out).
     "conv": Layout(
-      lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1), 4
+      lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1), 4, 3
     ),
     # Keras' depthwise (h, w, c, 1) <-> Flax's (h, w, 1, c).
     "depthwise": Layout(
@@ -77,7 +85,7 @@ LAYOUTS: Mapping[str, Layout] = types.MappingProxyType(
     # A stem of Keras that reads BGR, (h, w, c, out), <-> one that reads RGB.
     "bgr": Layout(lambda x: x[:, :, ::-1], lambda x: x[:, :, ::-1], 4),
     # PyTorch's (out, in) <-> Flax's (in, out).
-    "dense": Layout(lambda x: x.T, lambda x: x.T, 2),
+    "dense": Layout(lambda x: x.T, lambda x: x.T, 2, 1),
     # A scale that the source keeps whole, and jft as what is added to 1.
     "one_more": Layout(lambda x: x - 1, lambda x: x + 1),
   }
@@ -127,6 +135,18 @@ def to_source(entry: Entry, array: np.ndarray) -> np.ndarray:
   if entry.view is not None:
     array = _viewed(entry, array, entry.view.jft, entry.view.source)
   return array
+
+
+def rows(entry: Entry) -> int:
+  """Returns which axis of jft's array the source's first one becomes.
+
+  Args:
+    entry: without part and rotary, of a view that keeps the first axis.
+
+  >>> rows(Entry("conv1.weight", "conv"))
+  3
+  """
+  return LAYOUTS[entry.layout].rows
 
 
 def _taken(entry: Entry, part: Part, array: np.ndarray) -> np.ndarray:

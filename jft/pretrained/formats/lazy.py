@@ -25,10 +25,13 @@ class Tensors(Mapping[str, np.ndarray]):
   Args:
     specs: {name: shape and dtype}, known without reading a value.
     load: reads the tensor of one name.
+    blocks: reads it as successive blocks of so many rows (of its first axis);
+      None if the format cannot.
   """
 
   specs: Mapping[str, jax.ShapeDtypeStruct]
   load: Callable[[str], np.ndarray]
+  blocks: Callable[[str, int], Iterator[np.ndarray]] | None = None
 
   def __getitem__(self, name: str) -> np.ndarray:
     if name not in self.specs:
@@ -53,6 +56,25 @@ def shape_of(source: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:
   if isinstance(source, Tensors):
     return tuple(source.specs[name].shape)
   return tuple(np.shape(source[name]))
+
+
+def row_spans(
+  shape: tuple[int, ...], itemsize: int, rows: int
+) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+  """Yields (first byte, number of bytes, shape) of blocks of rows.
+
+  Args:
+    shape: of a tensor in C order, of one axis at least.
+    itemsize: bytes a value.
+    rows: of a block.
+
+  >>> list(row_spans((5, 3), 4, 2))
+  [(0, 24, (2, 3)), (24, 24, (2, 3)), (48, 12, (1, 3))]
+  """
+  row = math.prod(shape[1:]) * itemsize
+  for at in range(0, shape[0], rows):
+    count = min(rows, shape[0] - at)
+    yield at * row, count * row, (count, *shape[1:])
 
 
 def read_span(path: Path, offset: int, nbytes: int) -> np.ndarray:

@@ -7,7 +7,7 @@ whose errors name neither the file nor the tensor.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,12 @@ import numpy as np
 from jft import atomic
 from jft.errors import UserError
 from jft.pretrained.formats import sharded
-from jft.pretrained.formats.lazy import Tensors, as_dtype, read_span
+from jft.pretrained.formats.lazy import (
+  Tensors,
+  as_dtype,
+  read_span,
+  row_spans,
+)
 from jft.typing import ArrayLike
 
 # The package's own limit; the header of a 1000-tensor file takes 0.1 MB.
@@ -68,7 +73,13 @@ def read(path: str | Path) -> Tensors:
     data = read_span(path, start + begin, end - begin)
     return as_dtype(data, specs[name].dtype).reshape(specs[name].shape)
 
-  return Tensors(specs, load)
+  def blocks(name: str, rows: int) -> Iterator[np.ndarray]:
+    (begin, _), spec = spans[name], specs[name]
+    for first, count, shape in row_spans(spec.shape, spec.dtype.itemsize, rows):
+      data = read_span(path, start + begin + first, count)
+      yield as_dtype(data, spec.dtype).reshape(shape)
+
+  return Tensors(specs, load, blocks)
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Models kept in several files, with a JSON index of which name is where."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +58,13 @@ def read(path: str | Path, read_shard: Callable[[Path], Tensors]) -> Tensors:
   def load(name: str) -> np.ndarray:
     return parts[where[name]][name]
 
-  return Tensors(specs, load)
+  def blocks(name: str, rows: int) -> Iterator[np.ndarray]:
+    read_blocks = parts[where[name]].blocks
+    return (
+      iter([load(name)]) if read_blocks is None else read_blocks(name, rows)
+    )
+
+  return Tensors(specs, load, blocks)
 
 
 def _is_file(path: Path) -> bool:

@@ -4,7 +4,7 @@ The pickle inside is interpreted by `pickle_machine`, which runs no code, and
 each tensor is read from the file when it is asked for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from jft.errors import UserError
-from jft.pretrained.formats.lazy import Tensors, as_dtype
+from jft.pretrained.formats.lazy import Tensors, as_dtype, row_spans
 from jft.pretrained.formats.torch_files import (
   Find,
   is_legacy,
@@ -20,7 +20,7 @@ from jft.pretrained.formats.torch_files import (
   open_zip,
 )
 from jft.pretrained.formats.torch_values import TorchTensor
-from jft.pretrained.formats.zip_files import DAMAGE, read_place
+from jft.pretrained.formats.zip_files import DAMAGE, read_parts, read_place
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.")  # DataParallel and torch.compile
@@ -60,7 +60,11 @@ def read(path: str | Path) -> Tensors:
     name: jax.ShapeDtypeStruct(tensor.shape, tensor.dtype)
     for name, tensor in named.items()
   }
-  return Tensors(specs, lambda name: _load(path, named[name], find))
+  return Tensors(
+    specs,
+    lambda name: _load(path, named[name], find),
+    lambda name, rows: _blocks(path, named[name], find, rows),
+  )
 
 
 def unwrap(mapping: Any) -> dict[str, Any]:
@@ -140,3 +144,17 @@ def _load(path: Path, tensor: TorchTensor, find: Find) -> np.ndarray:
     return np.zeros(tensor.shape, tensor.dtype)
   view = np.ndarray(tensor.shape, tensor.dtype, flat, strides=strides)
   return view if view.flags.c_contiguous else view.copy(order="C")
+
+
+def _blocks(
+  path: Path, tensor: TorchTensor, find: Find, rows: int
+) -> Iterator[np.ndarray]:
+  """Yields blocks of rows; all rows at once where they do not lie in turn."""
+  place, (first, _) = find(tensor.storage), tensor.span
+  if place.inflate or not tensor.in_turn:
+    yield _load(path, tensor, find)
+    return
+  spans = [*row_spans(tensor.shape, tensor.dtype.itemsize, rows)]
+  parts = read_parts(path, place, first, [count for _, count, _ in spans])
+  for data, (_, _, shape) in zip(parts, spans, strict=True):
+    yield as_dtype(data, tensor.dtype).reshape(shape)

@@ -95,6 +95,16 @@ class TorchTensor:
     start += self.offset * self.dtype.itemsize
     return start, _extent(self.shape, self.strides) * self.dtype.itemsize
 
+  @property
+  def in_turn(self) -> bool:
+    """Whether its values lie one after another, in C order."""
+    expected = 1
+    for n, stride in zip(self.shape[::-1], self.strides[::-1], strict=True):
+      if n != 1 and stride != expected:
+        return False
+      expected *= n
+    return True
+
 
 def resolve(module: str, name: str) -> Any:
   """Returns what a name in a torch pickle stands for.

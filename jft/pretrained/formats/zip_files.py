@@ -7,7 +7,7 @@ that size is made.
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -137,12 +137,38 @@ def read_place(path: Path, place: Place, first: int, nbytes: int) -> np.ndarray:
   """
   if place.inflate:
     return place.inflate(first + nbytes)[first:]
-  data = read_span(path, place.offset + first, nbytes)
+  (data,) = read_parts(path, place, first, [nbytes])
+  return data
+
+
+def read_parts(
+  path: Path, place: Place, first: int, sizes: Sequence[int]
+) -> Iterator[np.ndarray]:
+  """Yields an entry's bytes from `first` on in parts of so many bytes.
+
+  The checksum is looked at after the last part if they are all of the entry,
+  so what is made of the parts is not to be used before the iterator has ended.
+
+  Args:
+    path: the archive.
+    place: an entry that is stored as it is.
+    first: where in it the parts begin.
+    sizes: of the parts, which lie one after another.
+
+  Raises:
+    UserError: if the file has become shorter, or the checksum differs.
+  """
+  at, crc = place.offset + first, 0
   # torch may be told to leave the checksum out, and then writes 0.
-  whole = first == 0 and nbytes == place.nbytes
-  if whole and place.crc and zlib.crc32(data.data) != place.crc:
+  checked = place.crc and first == 0 and sum(sizes) == place.nbytes
+  for nbytes in sizes:
+    data = read_span(path, at, nbytes)
+    if checked:
+      crc = zlib.crc32(data.data, crc)
+    at += nbytes
+    yield data
+  if checked and crc != place.crc:
     raise UserError(
       f"{path}: the bytes at {place.offset} do not match their checksum; copy"
       " or download it again."
     )
-  return data
