@@ -26,6 +26,7 @@ import tempfile
 import time
 import tomllib
 import types
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -41,22 +42,20 @@ RESULTS = FOLDER / "results" / "methods.json"
 SEEDS = 3
 ROUNDS = 7
 FULL = "Full fine-tuning"
-# Of the kind "full" every weight moves; "few" are small or new parts alone.
-KINDS = types.MappingProxyType(
-  {
-    "Linear probing": "few",
-    "LP-FT": "full",
-    FULL: "full",
-    "Layer-wise learning-rate decay": "full",
-    "Gradual unfreezing by steps": "full",
-    "LoRA": "few",
-    "DoRA": "few",
-    "BitFit": "few",
-    "(IA)³": "few",
-    "L2-SP": "full",
-    "Averaged weights (EMA)": "full",
-  }
+NAMES = (
+  "Linear probing",
+  "LP-FT",
+  FULL,
+  "Layer-wise learning-rate decay",
+  "Gradual unfreezing by steps",
+  "LoRA",
+  "DoRA",
+  "BitFit",
+  "(IA)³",
+  "L2-SP",
+  "Averaged weights (EMA)",
 )
+SMALL = ("linear_probe", "norm_only", "bias_only")  # of tune.preset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,8 +120,15 @@ def overrides(task: Task, name: str, entry: dict) -> list[str]:
   lines = task.swapped.get(name, tuple(entry["config"]))
   if any(line.startswith("adapter.name=") for line in lines):
     lines = ("tune.preset=full", *lines)
-  rate = task.rates[KINDS[name]]
+  rate = task.rates[kind(lines)]
   return [*task.changed, f"optim.lr={rate}", *lines]
+
+
+def kind(lines: Sequence[str]) -> str:
+  """Returns "few" where small or new parts alone are trained, else "full"."""
+  last = dict(line.split("=", 1) for line in lines)
+  few = "adapter.name" in last or last.get("tune.preset") in SMALL
+  return "few" if few else "full"
 
 
 def costs(task: Task, names: list[str], entries: dict) -> dict[str, dict]:
@@ -186,13 +192,12 @@ def stepper(program, state, placed):
   return advance
 
 
-def train(task: Task, name: str, entry: dict, seed: int) -> dict:
+def train(recipe: str, name: str, lines: list[str], seed: int) -> dict:
   """Runs one seed of one method."""
   with tempfile.TemporaryDirectory() as folder:
     command = [sys.executable, "-m", "jft.cli.main", "train", "--json"]
-    command += [f"--config={task.recipe}", f"--workdir={folder}/run"]
-    lines = [*overrides(task, name, entry), f"seed={seed}"]
-    command += [f"--config.{line}" for line in lines]
+    command += [f"--config={recipe}", f"--workdir={folder}/run"]
+    command += [f"--config.{line}" for line in (*lines, f"seed={seed}")]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
   summary = json.loads(done.stdout)
   accuracy = summary["metrics"]["test/accuracy"]
@@ -217,7 +222,7 @@ def main(names: list[str], only_costs: bool) -> None:
   for name in names:
     task = TASKS[name]
     before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    methods = [m for m in KINDS if m not in task.without]
+    methods = [m for m in NAMES if m not in task.without]
     row = {
       "recipe": task.recipe,
       "changed": list(task.changed),
@@ -238,9 +243,9 @@ def main(names: list[str], only_costs: bool) -> None:
     if only_costs:
       continue
     for method in methods:
-      runs = row["methods"][method]["runs"]
+      runs, lines = (row["methods"][method][key] for key in ("runs", "lines"))
       for seed in range(len(runs), SEEDS):
-        runs.append(train(task, method, entries[method], seed))
+        runs.append(train(task.recipe, method, lines, seed))
         write(name, row)
 
 

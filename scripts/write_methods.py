@@ -5,10 +5,12 @@ python scripts/write_methods.py --no-costs # the table of tasks and texts alone
 
 Methods are the entries of benchmarks/methods/*.toml. Costs are counted in the
 compiled step (seed 0, the recipe's batch), against full fine-tuning of the same
-recipe; accuracies come from benchmarks/results/methods.json.
+recipe; accuracies come from benchmarks/results/methods.json, effects from
+effects.json beside it. What is counted already is not compiled again.
 """
 
 import json
+import os
 import pathlib
 import statistics
 import sys
@@ -16,6 +18,11 @@ import sys
 ROOT = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+# The counts are those of XLA's optimised program; how fast LLVM makes it is not
+# looked at here.
+os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
+
+import effects as measured  # noqa: E402
 import methods  # noqa: E402
 
 from jft import config as configs  # noqa: E402
@@ -47,9 +54,11 @@ def step_costs(recipe: str, lines: list[str]) -> dict[str, float]:
 
 
 def lines_of(entry: dict) -> tuple[str, list[str]]:
-  """Returns a method's recipe, the small one first, and full tuning's lines."""
-  recipe = BASES.get(entry["base"], "quickstart")
-  return recipe, list(FULL) if recipe == "quickstart" else ["tune.preset=full"]
+  """Returns the recipe a method is counted in, and full tuning's lines."""
+  base = entry["base"]
+  recipe = "quickstart" if base == "any" else BASES.get(base, base)
+  full = FULL if recipe == "quickstart" else FULL[:1]
+  return recipe, [*full, *entry.get("setting", ())]
 
 
 def count_all() -> None:
@@ -57,6 +66,8 @@ def count_all() -> None:
   found = json.loads(COSTS.read_text()) if COSTS.exists() else {}
   for entry in methods.known().values():
     recipe, base = lines_of(entry)
+    if recipe == "none":
+      continue
     for lines in (base, [*base, *entry["config"]]):
       key = " ".join([recipe, *lines])
       if key in found:
@@ -67,6 +78,29 @@ def count_all() -> None:
         found[key] = {"error": str(error)}
       print(key, found[key], flush=True)
       COSTS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+
+
+def effect_cell(entry: dict) -> str:
+  """Returns the mean accuracy with a method, and what it adds."""
+  task = measured.task_of(entry)
+  if task is None:
+    return entry["effect"]
+  known = measured.known(task)
+  mine, base = (
+    measured.key_of(task, measured.lines_of(task, x)) for x in (entry, None)
+  )
+  with_it, without = known.get(mine, {}), known.get(base, {})
+  both = [seed for seed in with_it if seed in without]
+  if not both:
+    return ""
+  added = [with_it[seed] - without[seed] for seed in both]
+  mean = statistics.mean(with_it[seed] for seed in both)
+  if mine == base:
+    return f"{task}: {mean:.4f}, {len(both)} seeds"
+  return (
+    f"{task}: {mean:.4f}, {statistics.mean(added):+.4f}"
+    f" [{min(added):+.4f} to {max(added):+.4f}], {len(both)} seeds"
+  )
 
 
 def cost_cells(entry: dict, found: dict) -> list[str]:
@@ -91,8 +125,8 @@ def table(path: pathlib.Path, found: dict) -> list[str]:
     f"## {TITLES[path.stem]}",
     "",
     "| method | what it does | when | config | counted in | trainable |"
-    " FLOPs | memory | paper | checked against |",
-    "|---|---|---|---|---|---|---|---|---|---|",
+    " FLOPs | memory | effect | paper | checked against |",
+    "|---|---|---|---|---|---|---|---|---|---|---|",
   ]
   for entry in own:
     config = "<br>".join(f"`{line}`" for line in entry["config"])
@@ -104,6 +138,7 @@ def table(path: pathlib.Path, found: dict) -> list[str]:
       entry["when"],
       config,
       *cost_cells(entry, found),
+      effect_cell(entry),
       entry["paper"],
       checked,
     ]
@@ -161,8 +196,12 @@ def main() -> None:
     "Written by `scripts/write_methods.py`. Every method is one or a few lines"
     " of a config (`--config.LINE`) and a pure function. FLOPs and memory are"
     " those of the compiled train step (the last phase's), as a share of full"
-    " fine-tuning of the same recipe with the same batch; an empty cell has not"
-    " been counted yet. Tests are named by their path in tests/.",
+    " fine-tuning of the same recipe with the same batch. Effects are test"
+    " accuracies of 200 digits or 1,000 sentences of SST-2, fully fine-tuned with"
+    " the method (or by it, where it says what is trained), and the difference"
+    " from full fine-tuning with the same seeds (`benchmarks/effects.py`). An"
+    " empty cell has not been measured yet. Tests are named by their path in"
+    " tests/.",
     "",
   ]
   paths = {p.stem: p for p in (methods.FOLDER / "methods").glob("*.toml")}
