@@ -1,4 +1,4 @@
-"""Digests of trees: 64 bits a leaf, computed where the leaf is.
+"""Digests of trees: 64 bits a leaf, computed where the leaf is; of files.
 
 Every 32-bit word is mixed with its place and the results are added up, which
 gives the same number in any order of addition, on any device and sharding. One
@@ -8,6 +8,7 @@ changed word always changes the digest; other changes escape it with a chance of
 
 import dataclasses
 import hashlib
+import os
 
 import jax
 import jax.numpy as jnp
@@ -56,6 +57,12 @@ def combine(digests: Mapping[str, str]) -> str:
   """Returns one digest for {name: digest}, in whatever order: 16 hex digits."""
   rows = "".join(f"{name}={digests[name]}\n" for name in sorted(digests))
   return hashlib.sha256(rows.encode()).hexdigest()[:16]
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+  """Returns the SHA-256 of a file's content: 64 hex digits."""
+  with open(path, "rb") as file:
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sha256(tree: Any) -> str:

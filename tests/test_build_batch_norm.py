@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 
-from jft import build, curves, leaves, loop, report, restored
+from jft import build, leaves, loop, restored
 from jft.build.batch_norm import make_recalibrate
 from jft.errors import UserError
 from jft.preflight import gradient
@@ -19,8 +19,7 @@ from jft.tuning import recalibrate
 def source(tmp_path_factory):
   with pytest.MonkeyPatch.context() as patch:
     tiny.add_preset(patch)
-    patch.setattr(curves, "draw", lambda workdir: None)
-    patch.setattr(report, "render", lambda workdir: None)
+    tiny.draw_nothing(patch)
     yield tiny.write(tmp_path_factory.mktemp("weights"))
 
 

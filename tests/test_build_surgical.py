@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tiny
 
-from jft import build, curves, loop, report, restored, tree
+from jft import build, loop, restored, tree
 from jft.build.surgical import Choice
 from jft.errors import UserError
 from jft.insight import costs, inspect, shown
@@ -23,8 +23,7 @@ SURGICAL = (
 def source(tmp_path_factory):
   with pytest.MonkeyPatch.context() as patch:
     tiny.add_preset(patch)
-    patch.setattr(curves, "draw", lambda workdir: None)
-    patch.setattr(report, "render", lambda workdir: None)
+    tiny.draw_nothing(patch)
     yield tiny.write(tmp_path_factory.mktemp("weights"))
 
 

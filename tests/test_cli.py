@@ -17,7 +17,7 @@ import tiny
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from jft import config, curves, loop, report
+from jft import config, loop
 from jft.build.check import DETERMINISTIC, check
 from jft.cli import flags, predict
 from jft.cli.main import main
@@ -32,8 +32,7 @@ def preset():
   with pytest.MonkeyPatch.context() as patch:
     tiny.add_preset(patch)
     # Test files of their own draw them; here they are only slow.
-    patch.setattr(curves, "draw", lambda workdir: None)
-    patch.setattr(report, "render", lambda workdir: None)
+    tiny.draw_nothing(patch)
     yield
 
 

@@ -9,7 +9,7 @@ from test_build_objective import classes, pairs, several
 from test_build_teacher import with_teacher
 from variants import some
 
-from jft import build, curves, loop, report, restored, tree
+from jft import build, loop, restored, tree
 
 LORA = ("adapter.name=lora", "adapter.rank=2", "tune.preset=full")
 NF4 = ("model.quantize=nf4", "tune.blocks=0")
@@ -47,8 +47,7 @@ COMBINATIONS = {
   "name", some(COMBINATIONS, "lora, nf4, teacher", "sam, retrieval")
 )
 def test_they_train_what_they_say_and_nothing_else(name, tmp_path, monkeypatch):
-  monkeypatch.setattr(curves, "draw", lambda workdir: None)
-  monkeypatch.setattr(report, "render", lambda workdir: None)
+  tiny.draw_nothing(monkeypatch)
   if "nf4" in name:
     pytest.importorskip("qwix")
   make, lines = COMBINATIONS[name]

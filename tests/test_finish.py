@@ -9,12 +9,10 @@ import tiny
 
 from jft import config as configs
 from jft import (
-  curves,
   evaluation,
   finish,
   history,
   loop,
-  report,
   restored,
   tree,
 )
@@ -185,8 +183,7 @@ def test_a_checkpoint_that_gives_another_metric_fails_the_run(
 
 def test_a_recovered_run_is_valid_json(tmp_path, monkeypatch):
   """An incident's loss is NaN, which JSON has not."""
-  monkeypatch.setattr(curves, "draw", lambda workdir: None)
-  monkeypatch.setattr(report, "render", lambda workdir: None)
+  tiny.draw_nothing(monkeypatch)
 
   class Writers:
     run = type("Run", (), {"net": None})

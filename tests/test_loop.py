@@ -17,7 +17,6 @@ from variants import some
 
 from jft import (
   build,
-  curves,
   evaluation,
   finish,
   history,
@@ -25,7 +24,6 @@ from jft import (
   leaves,
   lock,
   loop,
-  report,
   tree,
 )
 from jft.build import Run
@@ -41,8 +39,7 @@ def source(tmp_path_factory):
   with pytest.MonkeyPatch.context() as patch:
     tiny.add_preset(patch)
     # Test files of their own draw them; here they are only slow.
-    patch.setattr(curves, "draw", lambda workdir: None)
-    patch.setattr(report, "render", lambda workdir: None)
+    tiny.draw_nothing(patch)
     patch.setattr(build, "build", built_once(build.build))
     yield tiny.write(tmp_path_factory.mktemp("weights"))
 

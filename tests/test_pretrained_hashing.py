@@ -2,8 +2,8 @@ import hashlib
 
 import pytest
 
+from jft import digests
 from jft.errors import UserError
-from jft.pretrained import hashing
 from jft.pretrained.hashing import Hashes
 
 
@@ -22,7 +22,12 @@ def test_of_no_files_there_is_none():
 
 def test_files_are_read_once(tmp_path, monkeypatch):
   read = []
-  monkeypatch.setattr(hashing, "sha256", lambda path: read.append(path) or "x")
+
+  def note(path):
+    read.append(path)
+    return "x"
+
+  monkeypatch.setattr(digests, "file_sha256", note)
   hashes = Hashes([tmp_path])
   hashes.begin()
   assert hashes.sha256 == "x"

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from flax import serialization
 
-from jft import families
+from jft import digests, families
 from jft.errors import UserError
-from jft.pretrained import formats, hashing, hf, hub
+from jft.pretrained import formats, hf, hub
 from jft.pretrained.formats import safetensors
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "formats"
@@ -77,7 +77,7 @@ def test_sharded_folder(tmp_path):
   assert found.weights == index
   assert [file.name for file in found.files] == list(where.values())
   assert set(formats.read(found.weights)) == {"a", "b"}
-  hashes = "".join(hashing.sha256(file) for file in found.files)
+  hashes = "".join(digests.file_sha256(file) for file in found.files)
   assert found.sha256 == hashlib.sha256(hashes.encode()).hexdigest()
 
 
@@ -203,7 +203,7 @@ def test_sha256_is_of_the_weights(tmp_path):
   content = (folder / "model.safetensors").read_bytes()
   assert hub.locate(folder).sha256 == hashlib.sha256(content).hexdigest()
   (tmp_path / "abc").write_bytes(b"abc")
-  assert hashing.sha256(tmp_path / "abc") == (
+  assert digests.file_sha256(tmp_path / "abc") == (
     "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
   )
 
@@ -251,7 +251,7 @@ def test_malformed_config(content, tmp_path):
 def test_zoo(tmp_path, monkeypatch):
   monkeypatch.setattr(hub, "ZOO", tmp_path)
   weights = model(tmp_path, "digits_cnn.safetensors") / "digits_cnn.safetensors"
-  card = {"family": "cnn", "sha256": hashing.sha256(weights)}
+  card = {"family": "cnn", "sha256": digests.file_sha256(weights)}
   (tmp_path / "digits_cnn.json").write_text(json.dumps(card))
   found = hub.locate("jft:digits_cnn")
   assert (found.kind, found.config) == ("jft", card)

@@ -5,7 +5,7 @@ import json
 import pytest
 import tiny
 
-from jft import curves, loop, report
+from jft import loop
 from jft.errors import UserError
 from jft.proof import compare, replay
 
@@ -14,8 +14,7 @@ from jft.proof import compare, replay
 def run(tmp_path_factory):
   with pytest.MonkeyPatch.context() as patch:
     tiny.add_preset(patch)
-    patch.setattr(curves, "draw", lambda workdir: None)
-    patch.setattr(report, "render", lambda workdir: None)
+    tiny.draw_nothing(patch)
     source = tiny.write(tmp_path_factory.mktemp("weights"))
     workdir = tmp_path_factory.mktemp("replay") / "run"
     loop.fit(tiny.recipe(source, "train.steps=6"), workdir, until=5)

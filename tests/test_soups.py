@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tiny
 
-from jft import curves, loop, report, restored, soups, tree
+from jft import loop, restored, soups, tree
 from jft.cli.main import main
 from jft.errors import UserError
 
@@ -19,8 +19,7 @@ def runs(tmp_path_factory):
   folder = tmp_path_factory.mktemp("soups")
   with pytest.MonkeyPatch.context() as patch:
     tiny.add_preset(patch)
-    patch.setattr(curves, "draw", lambda workdir: None)
-    patch.setattr(report, "render", lambda workdir: None)
+    tiny.draw_nothing(patch)
     source = tiny.write(folder)
     for name, more in {
       "a": ["seed=1"],

@@ -26,12 +26,11 @@ pytestmark = [
 TRAIN = """
 import functools, os, signal, sys
 import pytest, tiny
-from jft import curves, loop, report
+from jft import loop
 source, workdir, kill_at = sys.argv[1:]
 with pytest.MonkeyPatch.context() as patch:
   tiny.add_preset(patch)
-  patch.setattr(curves, "draw", lambda workdir: None)
-  patch.setattr(report, "render", lambda workdir: None)
+  tiny.draw_nothing(patch)
   opened = functools.partial(loop.open_workdir, lease_secs=0.6, beat_secs=0.1)
   kept = []
 

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import tokenizers
 
-from jft import config, families, tree
+from jft import config, curves, families, report, tree
 from jft.models import bert, llama, resnet
 from jft.pretrained import export
 from jft.pretrained.formats import safetensors
@@ -29,6 +29,12 @@ def add_preset(monkeypatch):
   monkeypatch.setattr(
     families, "FAMILIES", {**families.FAMILIES, "resnet": family}
   )
+
+
+def draw_nothing(monkeypatch):
+  """Leaves out the pictures and the page of a run, which take seconds."""
+  monkeypatch.setattr(curves, "draw", lambda workdir: None)
+  monkeypatch.setattr(report, "render", lambda workdir: None)
 
 
 def tensors(num_classes=10):

@@ -1,10 +1,9 @@
 """What `run.json` says of a run: model, data and what is trained."""
 
 import dataclasses
-import hashlib
 import pathlib
 
-from jft import distill
+from jft import digests, distill
 from jft.build.data import Splits
 from jft.build.encode import preprocessing
 from jft.build.surgical import Choice
@@ -55,5 +54,4 @@ def facts(
 def _tokenizer(path: pathlib.Path | None) -> dict[str, str] | None:
   if path is None:
     return None
-  sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-  return {"name": path.name, "sha256": sha256}
+  return {"name": path.name, "sha256": digests.file_sha256(path)}

@@ -1,7 +1,6 @@
 """Texts to token ids, by the tokenizer that came with the weights."""
 
 import functools
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import tokenizers
 
-from jft import tokenizer_files
+from jft import digests, tokenizer_files
 from jft.data import encoders
 from jft.data.encoders import beside
 from jft.errors import UserError
@@ -185,17 +184,12 @@ def load_tokenizer(
     max_length,
     # No padding token: the attention mask hides whatever is there.
     made.pad_id or 0,
-    _sha256(file),
+    digests.file_sha256(file),
     reads,
     made.bos_id,
     made.eos_id,
     made.chat_template,
   )
-
-
-def _sha256(file: Path) -> str:
-  with open(file, "rb") as opened:
-    return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _encode_words(

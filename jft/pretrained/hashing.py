@@ -7,13 +7,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from jft import digests
 from jft.errors import UserError
-
-
-def sha256(path: str | Path) -> str:
-  """Returns the hex SHA-256 of a file's content."""
-  with open(path, "rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Hashes:
@@ -61,7 +56,7 @@ class Hashes:
 def _unchanged(file: Path, stamp: tuple[int, ...] | None) -> str:
   found = None
   with contextlib.suppress(OSError):
-    found = sha256(file)
+    found = digests.file_sha256(file)
   if found is None or stamp is None or _stamp(file) != stamp:
     raise UserError(
       f"{file} is gone or has changed since it was loaded, so what was loaded"

@@ -18,8 +18,9 @@ import uuid
 from typing import Any
 
 from jft import atomic
+from jft.digests import file_sha256
 from jft.errors import UserError
-from jft.store import remote, snapshot
+from jft.store import snapshot
 from jft.store.ledger import Index, Ledger, TakenError
 from jft.store.pull import pull
 from jft.store.remote import Remote
@@ -168,7 +169,7 @@ class Mirror:
     old = self._index.files.get(path)
     if old and self._seen.get(path) == taken.identity:
       return dict(old)
-    sha256 = remote.sha256(taken.path)
+    sha256 = file_sha256(taken.path)
     if old and old["sha256"] == sha256:
       return dict(old)
     name = f"{FILES}/{path}.{self._ledger.owner['id'][:8]}-{number}"

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from jft.digests import file_sha256
 from jft.errors import UserError
 
 _EXTRAS = {
@@ -119,7 +120,7 @@ class Remote:
     self._tried(
       f"read {name}", self._fs.get_file, self._at(name), str(path), let=_GONE
     )
-    return sha256(path)
+    return file_sha256(path)
 
   def names(self, folder: str) -> list[str]:
     """Returns the objects below a folder, sorted."""
@@ -141,7 +142,8 @@ class Remote:
     info = self._tried(f"look at {name}", self._fs.info, self._at(name))
     if info["size"] != path.stat().st_size:
       return False
-    md5 = _digest(path, "md5")
+    with path.open("rb") as file:
+      md5 = hashlib.file_digest(file, "md5").digest()
     # S3's tag is the MD5 of an object that came in one part and that no key
     # of KMS hides; GCS tells the MD5 of what was not composed of others.
     told = (info.get("ETag", "").strip('"'), info.get("md5Hash", ""))
@@ -149,7 +151,7 @@ class Remote:
       return True
     back = path.with_name(f"{path.name}.back")
     try:
-      return self.download(name, back) == sha256(path)
+      return self.download(name, back) == file_sha256(path)
     finally:
       back.unlink(missing_ok=True)
 
@@ -185,11 +187,6 @@ class Remote:
     )
 
 
-def sha256(path: pathlib.Path) -> str:
-  """Returns a file's SHA-256."""
-  return _digest(path, "sha256").hex()
-
-
 def is_url(path: str | os.PathLike[str]) -> bool:
   """Returns whether a path is an object store's.
 
@@ -197,11 +194,6 @@ def is_url(path: str | os.PathLike[str]) -> bool:
   (True, False)
   """
   return "://" in os.fspath(path)
-
-
-def _digest(path: pathlib.Path, kind: str) -> bytes:
-  with path.open("rb") as file:
-    return hashlib.file_digest(file, kind).digest()
 
 
 def _passes(error: Exception) -> bool:
