@@ -9,7 +9,7 @@
 Each run is `jft train` in a fresh process and workdir, each method with the
 same data, updates and seeds; the config lines are those of the files in
 benchmarks/methods/, the learning rate is the task's for the method's kind:
-small trained parts take a higher one. A method that a model has no place for
+small trained parts take a higher one, a head alone the highest. A method that a model has no place for
 (IA3 in a ResNet) is left out. Costs are the compiled step's own counts, against
 full fine-tuning's; step times are medians of alternating steps. Results go to
 benchmarks/results/methods.json; runs there with the same config lines are not
@@ -55,7 +55,7 @@ NAMES = (
   "L2-SP",
   "Averaged weights (EMA)",
 )
-SMALL = ("linear_probe", "norm_only", "bias_only")  # of tune.preset
+SMALL = ("norm_only", "bias_only")  # of tune.preset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +80,7 @@ TASKS = types.MappingProxyType(
         "optim.backbone_lr_scale=1.0",
         "stop.patience=0",
       ),
-      {"full": 2e-3, "few": 1e-2},
+      {"full": 2e-3, "few": 1e-2, "head": 1e-2},
       {
         "LoRA": ("adapter.name=lora", "adapter.targets=all"),
         "DoRA": ("adapter.name=dora", "adapter.targets=all"),
@@ -90,12 +90,12 @@ TASKS = types.MappingProxyType(
     "sst2": Task(
       "sst2_minilm",
       ("data.train_examples=1000", "train.epochs=2.0", "optim.warmup_steps=6"),
-      {"full": 1e-4, "few": 2e-3},
+      {"full": 1e-4, "few": 2e-3, "head": 1e-2},
     ),
     "hymenoptera": Task(
       "hymenoptera_resnet50",
       ("data.image_size=128", "optim.weight_decay=0.0"),
-      {"full": 1e-4, "few": 3e-3},
+      {"full": 1e-4, "few": 3e-3, "head": 1e-2},
       {
         "LoRA": ("adapter.name=lora", "adapter.targets=all"),
         "DoRA": ("adapter.name=dora", "adapter.targets=all"),
@@ -125,10 +125,11 @@ def overrides(task: Task, name: str, entry: dict) -> list[str]:
 
 
 def kind(lines: Sequence[str]) -> str:
-  """Returns "few" where small or new parts alone are trained, else "full"."""
+  """Returns what is trained: "full", "few" (small or new parts) or "head"."""
   last = dict(line.split("=", 1) for line in lines)
-  few = "adapter.name" in last or last.get("tune.preset") in SMALL
-  return "few" if few else "full"
+  if "adapter.name" in last or last.get("tune.preset") in SMALL:
+    return "few"
+  return "head" if last.get("tune.preset") == "linear_probe" else "full"
 
 
 def costs(task: Task, names: list[str], entries: dict) -> dict[str, dict]:
