@@ -9,11 +9,11 @@
 Each run is `jft train` in a fresh process and workdir, each method with the
 same data, updates and seeds; the config lines are those of the files in
 benchmarks/methods/, the learning rate is the task's for the method's kind:
-small trained parts take a higher one, a head alone the highest. A method that a model has no place for
-(IA3 in a ResNet) is left out. Costs are the compiled step's own counts, against
-full fine-tuning's; step times are medians of alternating steps. Results go to
-benchmarks/results/methods.json; runs there with the same config lines are not
-run again (delete them to do so).
+small trained parts take a higher one, a head alone the highest. A method that a
+model has no place for (IA3 in a ResNet) is left out. Costs are the compiled
+step's own counts, against full fine-tuning's; step times are medians of
+alternating steps. Results go to benchmarks/results/methods.json; runs there
+with the same config lines are not run again (delete them to do so).
 """
 
 import dataclasses
