@@ -17,6 +17,7 @@ with the same config lines are not run again (delete them to do so).
 """
 
 import dataclasses
+import itertools
 import json
 import pathlib
 import statistics
@@ -89,7 +90,16 @@ TASKS = types.MappingProxyType(
     ),
     "sst2": Task(
       "sst2_minilm",
-      ("data.train_examples=1000", "train.epochs=2.0", "optim.warmup_steps=6"),
+      (
+        "data.train_examples=500",
+        "data.validation=",
+        "data.validation_fraction=0.03",
+        "data.test=csv:$JFT_DATA/sst2/dev.tsv",
+        "data.max_length=32",
+        "train.batch_size=16",
+        "optim.warmup_steps=6",
+        "train.preflight=off",
+      ),
       {"full": 1e-4, "few": 2e-3, "head": 1e-2},
     ),
     "hymenoptera": Task(
@@ -243,9 +253,9 @@ def main(names: list[str], only_costs: bool) -> None:
       write(name, row)
     if only_costs:
       continue
-    for method in methods:
+    for seed, method in itertools.product(range(SEEDS), methods):
       runs, lines = (row["methods"][method][key] for key in ("runs", "lines"))
-      for seed in range(len(runs), SEEDS):
+      if len(runs) == seed:
         runs.append(train(task.recipe, method, lines, seed))
         write(name, row)
 

@@ -197,7 +197,7 @@ def main() -> None:
     " of a config (`--config.LINE`) and a pure function. FLOPs and memory are"
     " those of the compiled train step (the last phase's), as a share of full"
     " fine-tuning of the same recipe with the same batch. Effects are test"
-    " accuracies of 200 digits or 1,000 sentences of SST-2, all fine-tuned with"
+    " accuracies of 200 digits or 500 sentences of SST-2, all fine-tuned with"
     " the method (or by it, where it says what is trained), and the difference"
     " from full fine-tuning with the same seeds (`benchmarks/effects.py`). An"
     " empty cell has not been measured yet. Tests are named by their path in"
