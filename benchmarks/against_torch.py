@@ -13,6 +13,7 @@ benchmarks/results/against_torch.json.
 """
 
 import copy
+import importlib.metadata
 import json
 import pathlib
 import sys
@@ -116,6 +117,8 @@ def main() -> None:
     "hardware": recipes.hardware(),
     "torch": torch.__version__,
     "transformers": transformers.__version__,
+    "peft": importlib.metadata.version("peft"),
+    "task": TASK,
     "methods": {},
   }
   for name in COMPARED:

@@ -31,6 +31,7 @@ from jft.errors import UserError  # noqa: E402
 
 PAGE = ROOT / "docs" / "methods.md"
 COSTS = ROOT / "benchmarks" / "results" / "method_costs.json"
+AGAINST = COSTS.with_name("against_torch.json")
 TITLES = {
   "phase": "What is trained, when, and at which rate",
   "lora": "Low-rank adapters",
@@ -170,12 +171,7 @@ def effects() -> list[str]:
     for method, found in row["methods"].items():
       cost = found["costs"]
       reached = [run["accuracy"] for run in found["runs"]]
-      shown = "not run"
-      if reached:
-        shown = (
-          f"{statistics.mean(reached):.4f}"
-          f" [{min(reached):.4f} to {max(reached):.4f}]"
-        )
+      shown = spread(reached) if reached else "not run"
       lines.append(
         f"| {method} | {shown} | {len(reached)} | {cost['trainable']:,} |"
         f" {cost['step_gflop'] / full['step_gflop']:.2f} |"
@@ -184,6 +180,39 @@ def effects() -> list[str]:
       )
     lines.append("")
   return lines
+
+
+def against_torch() -> list[str]:
+  """Returns the table of the same fine-tuning by torch and peft."""
+  if not AGAINST.exists():
+    return []
+  found = json.loads(AGAINST.read_text())
+  lines = [
+    "## Against torch and peft",
+    "",
+    f"MiniLM on the {found['task']} task above by transformers"
+    f" {found['transformers']}, torch {found['torch']} and peft"
+    f" {found['peft']}, on jft's batches in jft's order, at jft's rates, with"
+    " its clip and its choice of the best evaluation; heads and adapters start"
+    f" as torch draws them. {found['hardware']}; `{found['command']}`.",
+    "",
+    "| method | jft | torch, peft | seeds | parameters trained by both |",
+    "|---|---|---|---|---|",
+  ]
+  for name, row in found["methods"].items():
+    theirs = [run["accuracy"] for run in row["torch"]]
+    sizes = {row["jft_trainable"], *(run["trainable"] for run in row["torch"])}
+    counted = " and ".join(f"{size:,}" for size in sorted(sizes))
+    lines.append(
+      f"| {name} | {spread(row['jft'])} | {spread(theirs)} | {len(theirs)} |"
+      f" {counted} |"
+    )
+  return [*lines, ""]
+
+
+def spread(values: list[float]) -> str:
+  low, high = min(values), max(values)
+  return f"{statistics.mean(values):.4f} [{low:.4f} to {high:.4f}]"
 
 
 def main() -> None:
@@ -208,7 +237,7 @@ def main() -> None:
   for stem in TITLES:
     if stem in paths:
       lines += table(paths[stem], found)
-  lines += effects()
+  lines += effects() + against_torch()
   PAGE.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 
