@@ -1,6 +1,7 @@
 """Writes docs/methods.md: every method's config line, cost and effect.
 
-python scripts/write_methods.py            # compiles a step of each: minutes
+python scripts/write_methods.py            # compiles a step of each: an hour
+python scripts/write_methods.py quickstart # of those counted in that recipe
 python scripts/write_methods.py --no-costs # the table of tasks and texts alone
 
 Methods are the entries of benchmarks/methods/*.toml. Costs are counted in the
@@ -62,12 +63,16 @@ def lines_of(entry: dict) -> tuple[str, list[str]]:
   return recipe, [*full, *entry.get("setting", ())]
 
 
-def count_all() -> None:
-  """Counts every method that has not been counted with these lines."""
+def count_all(recipes: list[str]) -> None:
+  """Counts every method that has not been counted with these lines.
+
+  Args:
+    recipes: count what is counted in these alone (none: in any).
+  """
   found = json.loads(COSTS.read_text()) if COSTS.exists() else {}
   for entry in methods.known().values():
     recipe, base = lines_of(entry)
-    if recipe == "none":
+    if recipe == "none" or (recipes and recipe not in recipes):
       continue
     for lines in (base, [*base, *entry["config"]]):
       key = " ".join([recipe, *lines])
@@ -217,7 +222,7 @@ def spread(values: list[float]) -> str:
 
 def main() -> None:
   if "--no-costs" not in sys.argv:
-    count_all()
+    count_all([name for name in sys.argv[1:] if not name.startswith("--")])
   found = json.loads(COSTS.read_text()) if COSTS.exists() else {}
   lines = [
     "# Methods",
