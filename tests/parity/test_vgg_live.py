@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 from golden import densenet, verified, vgg, vision
+from variants import some
 
 pytest.importorskip("torch")
 make_vgg = pytest.importorskip("golden.make_vgg")
@@ -43,7 +44,10 @@ def confirmed(family, arch, reference, **row):
   verified.confirm(family, [row])
 
 
-@pytest.mark.parametrize(("family", "arch"), CASES)
+@pytest.mark.parametrize(
+  ("family", "arch"),
+  some(CASES, *(case for case in CASES if case[1] != "densenet121")),
+)
 def test_another_seed(family, arch):
   case, make = FAMILIES[family]
   found = case.case(arch)
