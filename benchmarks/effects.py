@@ -27,7 +27,6 @@ from jft import config as configs
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "effects.json"
 TASKS = {"digits": ("any", "resnet14_mnist", "resnet50"), "sst2": ("minilm",)}
-SEEDS = 3
 FULL = ("tune.preset=full", "tune.blocks=0", "tune.head_first=0.0")
 
 
@@ -41,19 +40,14 @@ def task_of(entry: dict) -> str | None:
 def lines_of(name: str, entry: dict | None) -> list[str]:
   """Returns the config lines of a task with a method, or of its base."""
   own = entry["config"] if entry else ()
-  task = methods.TASKS[name]
-  rate = task.rates[methods.kind([*FULL, *own])]
-  return [*task.changed, *FULL, f"optim.lr={rate}", *own]
+  return methods.lines_of(methods.TASKS[name], [*FULL, *own])
 
 
 def known(name: str) -> dict[str, dict[str, float]]:
   """Returns {config lines: {seed: accuracy}} of what has been run."""
-  found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-  made = found.get(name, {}).get("accuracies", {})
-  rows = (
-    json.loads(methods.RESULTS.read_text()) if methods.RESULTS.exists() else {}
-  )
-  for row in rows.get(name, {}).get("methods", {}).values():
+  made = recipes.recorded(RESULTS).get(name, {}).get("accuracies", {})
+  rows = recipes.recorded(methods.RESULTS).get(name, {}).get("methods", {})
+  for row in rows.values():
     made.setdefault(key_of(name, row["lines"]), {}).update(
       {str(run["seed"]): run["accuracy"] for run in row["runs"]}
     )
@@ -71,7 +65,7 @@ plain = functools.cache(configs.load)
 
 
 def write(name: str, accuracies: dict) -> None:
-  found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+  found = recipes.recorded(RESULTS)
   found[name] = {
     "recipe": methods.TASKS[name].recipe,
     "command": f"python benchmarks/effects.py {name}",
@@ -83,13 +77,10 @@ def write(name: str, accuracies: dict) -> None:
 
 
 def main(names: list[str]) -> None:
-  # A run in a process of its own; what they compile alike is compiled once.
-  cache = tempfile.mkdtemp()
-  os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", cache)
   for name in names:
     chosen = [e for e in methods.known().values() if task_of(e) == name]
     accuracies = known(name)
-    for seed in range(SEEDS):
+    for seed in range(methods.SEEDS):
       for entry in (None, *chosen):
         lines = lines_of(name, entry)
         runs = accuracies.setdefault(key_of(name, lines), {})
@@ -101,4 +92,7 @@ def main(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-  main(sys.argv[1:] or list(TASKS))
+  # A run in a process of its own; what they compile alike is compiled once.
+  with tempfile.TemporaryDirectory() as cache:
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", cache)
+    main(sys.argv[1:] or list(TASKS))

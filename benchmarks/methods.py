@@ -130,8 +130,12 @@ def overrides(task: Task, name: str, entry: dict) -> list[str]:
   lines = task.swapped.get(name, tuple(entry["config"]))
   if any(line.startswith("adapter.name=") for line in lines):
     lines = ("tune.preset=full", *lines)
-  rate = task.rates[kind(lines)]
-  return [*task.changed, f"optim.lr={rate}", *lines]
+  return lines_of(task, lines)
+
+
+def lines_of(task: Task, lines: Sequence[str]) -> list[str]:
+  """Returns a task's config lines, with its rate for what a method trains."""
+  return [*task.changed, f"optim.lr={task.rates[kind(lines)]}", *lines]
 
 
 def kind(lines: Sequence[str]) -> str:
@@ -223,7 +227,7 @@ def train(recipe: str, name: str, lines: list[str], seed: int) -> dict:
 
 def write(name: str, row: dict) -> None:
   """Records what is there so far of a task."""
-  found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+  found = recipes.recorded(RESULTS)
   found[name] = row
   RESULTS.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
@@ -232,7 +236,7 @@ def main(names: list[str], only_costs: bool) -> None:
   entries = known()
   for name in names:
     task = TASKS[name]
-    before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    before = recipes.recorded(RESULTS)
     methods = [m for m in NAMES if m not in task.without]
     row = {
       "recipe": task.recipe,

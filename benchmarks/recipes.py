@@ -72,8 +72,9 @@ def main(names: list[str], part: str) -> None:
       write(name, recipe, overrides, runs)
 
 
-def recorded() -> dict[str, dict]:
-  return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+def recorded(path: pathlib.Path = RESULTS) -> dict[str, dict]:
+  """Returns the results of a file, {} before the first."""
+  return json.loads(path.read_text()) if path.exists() else {}
 
 
 def write(

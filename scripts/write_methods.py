@@ -10,6 +10,7 @@ recipe; accuracies come from benchmarks/results/methods.json, effects from
 effects.json beside it. What is counted already is not compiled again.
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -25,6 +26,7 @@ os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
 
 import effects as measured  # noqa: E402
 import methods  # noqa: E402
+import recipes  # noqa: E402
 
 from jft import config as configs  # noqa: E402
 from jft.build import build  # noqa: E402
@@ -46,7 +48,6 @@ BASES = {
   "resnet50": "hymenoptera_resnet50",
   "resnet14_mnist": "quickstart",
 }
-FULL = ("tune.preset=full", "tune.blocks=0", "tune.head_first=0.0")
 
 
 def step_costs(recipe: str, lines: list[str]) -> dict[str, float]:
@@ -59,7 +60,7 @@ def lines_of(entry: dict) -> tuple[str, list[str]]:
   """Returns the recipe a method is counted in, and full tuning's lines."""
   base = entry["base"]
   recipe = "quickstart" if base == "any" else BASES.get(base, base)
-  full = FULL if recipe == "quickstart" else FULL[:1]
+  full = measured.FULL if recipe == "quickstart" else measured.FULL[:1]
   return recipe, [*full, *entry.get("setting", ())]
 
 
@@ -69,7 +70,7 @@ def count_all(recipes: list[str]) -> None:
   Args:
     recipes: count what is counted in these alone (none: in any).
   """
-  found = json.loads(COSTS.read_text()) if COSTS.exists() else {}
+  found = recipes.recorded(COSTS)
   for entry in methods.known().values():
     recipe, base = lines_of(entry)
     if recipe == "none" or (recipes and recipe not in recipes):
@@ -86,12 +87,15 @@ def count_all(recipes: list[str]) -> None:
       COSTS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 
+known_of = functools.cache(measured.known)
+
+
 def effect_cell(entry: dict) -> str:
   """Returns the mean accuracy with a method, and what it adds."""
   task = measured.task_of(entry)
   if task is None:
     return entry["effect"]
-  known = measured.known(task)
+  known = known_of(task)
   mine, base = (
     measured.key_of(task, measured.lines_of(task, x)) for x in (entry, None)
   )
@@ -223,7 +227,7 @@ def spread(values: list[float]) -> str:
 def main() -> None:
   if "--no-costs" not in sys.argv:
     count_all([name for name in sys.argv[1:] if not name.startswith("--")])
-  found = json.loads(COSTS.read_text()) if COSTS.exists() else {}
+  found = recipes.recorded(COSTS)
   lines = [
     "# Methods",
     "",

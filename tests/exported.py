@@ -4,14 +4,14 @@ import contextlib
 import dataclasses
 import io
 import json
-import unittest.mock
 
 import jax
 import numpy as np
+import pytest
 import tiny
 
 import jft
-from jft import curves, data, families, report, tree
+from jft import data, families, tree
 from jft.cli.main import main
 
 LABELS = ("ant", "bee", "cat")
@@ -118,9 +118,9 @@ def train_text(folder, *more, write=tiny.write_bert):
   with (
     contextlib.redirect_stdout(said),
     contextlib.redirect_stderr(said),
-    unittest.mock.patch.object(curves, "draw", return_value=None),
-    unittest.mock.patch.object(report, "render", return_value=None),
+    pytest.MonkeyPatch.context() as patch,
   ):
+    tiny.draw_nothing(patch)
     code = main(argv)
   if code:
     raise RuntimeError(said.getvalue())

@@ -216,9 +216,10 @@ def _load(
   plan: Plan, name: str, held: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, Row]:
   entry, spec = plan.table[name], plan.target[name]
-  want, axis = tuple(spec.shape), layouts.rows(entry)
+  want = tuple(spec.shape)
   read = blocks.reader(plan.source, entry, spec)
   if read is not None and plan.shape(name) == want:
+    axis = layouts.rows(entry)
     array = values.cast_blocks(name, read, want, spec.dtype, axis)
     shape = shape_of(plan.source, entry.source)
     return array, Row(name, entry.source, "loaded", want, shape)

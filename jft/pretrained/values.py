@@ -129,17 +129,22 @@ def _pieces(array: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _in_order(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-  across = array.ndim > 1 and array.strides[-1] != array.itemsize
-  if not across or array.size <= PIECE or array.flags.c_contiguous:
+  small = array.size <= PIECE
+  if small or not _across(array) or array.flags.c_contiguous:
     return array.astype(dtype, order="C", copy=False)
   made = aligned(array.shape, dtype)
   _copy(array, made)
   return made
 
 
+def _across(array: np.ndarray) -> bool:
+  """Whether the values of a row lie apart from one another."""
+  return array.ndim > 1 and array.strides[-1] != array.itemsize
+
+
 def _copy(array: np.ndarray, made: np.ndarray) -> None:
   """Copies in tiles, each brought into the cache as it lies in memory."""
-  if array.ndim < 2:
+  if not _across(array):
     made[...] = array
     return
   strides = [abs(n) for n in array.strides[:-1]]
