@@ -6,6 +6,7 @@ import logging
 import os
 import pathlib
 import re
+import time
 from dataclasses import replace
 
 import jax
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from etils import epath
 
 from jft import atomic, leaves
 from jft.checkpoint import Checkpointer, DamagedCheckpointError
@@ -467,6 +469,30 @@ def test_a_full_disk_is_one_sentence_and_hurts_no_older_step(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["10", "frozen"]
     assert ckpt.save(at(40))
   assert sorted(p.name for p in tmp_path.iterdir()) == ["40", "frozen"]
+
+
+def test_a_failed_write_leaves_nothing_to_the_next(tmp_path, monkeypatch):
+  # Orbax's metadata is written on a thread of its own: here, so late that the
+  # failed write is over by then.
+  write_text = epath.Path.write_text
+
+  def late(path, *args, **kwargs):
+    if path.name == "_CHECKPOINT_METADATA":
+      time.sleep(0.5)
+    return write_text(path, *args, **kwargs)
+
+  def full(directory):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+  monkeypatch.setattr(epath.Path, "write_text", late)
+  with Checkpointer(tmp_path) as ckpt:
+    with monkeypatch.context() as patch:
+      patch.setattr(manifest, "write", full)
+      ckpt.save(at(10))
+      with pytest.raises(UserError, match="no space left"):
+        ckpt.wait()
+    assert ckpt.save(at(20))
+  assert sorted(p.name for p in tmp_path.iterdir()) == ["20", "frozen"]
 
 
 def test_a_tensorstore_error_counts_as_the_disk(tmp_path, monkeypatch):

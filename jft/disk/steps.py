@@ -22,6 +22,7 @@ from jft.errors import UserError
 from jft.typing import Array
 
 _NEVER_SECS = 10**9
+_ERRORS_AT_MOST = 16  # of one failed write, in its threads
 
 
 class StepStore:
@@ -142,9 +143,19 @@ class StepStore:
       # Orbax has struck off the steps it meant to delete and keeps its
       # half-written folder, which may be what fills the disk.
       self._writing = None
+      self._settle()
       self._clean(step)
       self.reload()
       raise
+
+  def _settle(self) -> None:
+    # Orbax writes a step's metadata on a thread of its own, which may be at it
+    # when the write is given up: it would miss the folder, and the next write
+    # would be told so. Each call raises one error, and each is raised once.
+    for _ in range(_ERRORS_AT_MOST):
+      with contextlib.suppress(Exception):
+        self._manager.check_for_errors()
+        return
 
   def _seal(self) -> None:
     # In the background thread, when all files are written and before Orbax's
