@@ -41,7 +41,7 @@ MODELS = {  # name: what it is called with, number of outputs
   "bert_large": ({"input_ids": TOKENS, "attention_mask": TOKENS}, 2),
   "vgg16": (IMAGE, 1000),
 }
-ROUNDS = 2
+ROUNDS = 4
 BUFFER = 4 * 2**20
 
 

@@ -126,7 +126,7 @@ def plan(located: hub.Located, arch: str | None, change: Change) -> Plan:
     channels,
     head,
     module,
-    shapes.variables(module, config, dummy_inputs(family, config)),
+    shapes.variables(module, config, input_shapes(family, config)),
     table,
     dropped,
   )
@@ -186,7 +186,7 @@ def init(
     raise UserError(f"init({arch!r}) needs num_classes, such as 10.")
   check_classes(num_classes, 1)
   module = family.module(config, num_classes, **options)
-  target = shapes.variables(module, config, dummy_inputs(family, config))
+  target = shapes.variables(module, config, input_shapes(family, config))
   flat = _initial(family, module, config, target, [".*"], key)
   rows = tuple(
     Row(name, None, "reinit", tuple(spec.shape), None, "no source")
@@ -228,16 +228,17 @@ def linen_apply(module: Any) -> ApplyFn:
   return apply
 
 
-def dummy_inputs(spec_or_family: Any, config: Any, size: int = 32) -> Any:
-  """Returns the smallest inputs the network takes: one image or one text."""
+def input_shapes(spec_or_family: Any, config: Any, size: int = 32) -> Any:
+  """Returns shapes of the smallest inputs it takes: one image or one text."""
   if isinstance(config, Own):
-    return jax.tree.map(jnp.zeros_like, config.inputs)
+    return jax.eval_shape(lambda: config.inputs)
   if spec_or_family.kind == "image":
     if getattr(config, "fixed_size", False):
       size = config.image_size
-    return jnp.zeros((1, size, size, config.in_channels))
-  tokens = jnp.zeros((1, 8), jnp.int32)
-  return {"input_ids": tokens, "attention_mask": tokens + 1}
+    shape = (1, size, size, config.in_channels)
+    return jax.ShapeDtypeStruct(shape, jnp.float32)
+  tokens = jax.ShapeDtypeStruct((1, 8), jnp.int32)
+  return {"input_ids": tokens, "attention_mask": tokens}
 
 
 def architecture(located: hub.Located, arch: str | None) -> tuple[Family, Any]:
@@ -313,7 +314,8 @@ def _initial(family, module, config, target, reinit, key) -> dict[str, Any]:
     )
 
   def draw(key: Key) -> dict[str, Any]:
-    flat = tree.flatten(module.init(key, dummy_inputs(family, config)))
+    inputs = jax.tree.map(jnp.zeros_like, input_shapes(family, config))
+    flat = tree.flatten(module.init(key, inputs))
     return {name: flat[name] for name in wanted}
 
   return jax.jit(draw)(key)

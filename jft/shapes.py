@@ -22,12 +22,16 @@ def variables(
   Args:
     module: a Linen module of `config`.
     config: with `depth` where all its blocks hold the same variables.
-    inputs: what the module reads, of any size.
+    inputs: what the module reads, of any size, or the shapes of it.
   """
   depth = getattr(config, "depth", 1)
   if depth > 1:
     module = module.clone(config=_of_one_block(config))
-  found = tree.flatten(jax.eval_shape(module.init, jax.random.key(0), inputs))
+
+  def init(inputs: Any) -> Any:
+    return module.init(jax.random.key(0), inputs)
+
+  found = tree.flatten(jax.eval_shape(init, inputs))
   for name in [name for name in found if _FIRST.fullmatch(name)]:
     for i in range(1, depth):
       found[_FIRST.sub(rf"\1block_{i:02d}/\2", name)] = found[name]

@@ -1,5 +1,6 @@
 """Eight simulated devices, real data where it lies, one small model."""
 
+import gc
 import importlib.metadata
 import os
 import pathlib
@@ -12,6 +13,7 @@ os.environ["XLA_FLAGS"] = " ".join(
     os.environ.get("XLA_FLAGS", ""),
     "--xla_force_host_platform_device_count=8",
     "--xla_cpu_use_fusion_emitters=false"
+    " --xla_cpu_parallel_codegen_split_count=1"
     if importlib.metadata.version("jaxlib").startswith("0.10.")
     else "",
   )
@@ -22,6 +24,10 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import jax
 import pytest
+
+# Tracing makes many small objects, hardly one of them in a circle: a tenth of
+# the time went into looking for circles.
+gc.set_threshold(100_000, 50, 50)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ BATCH = 4
 def abstract(preset, num_classes):
   family, config = families.preset(preset)
   module = family.module(config, num_classes)
-  dummy = loading.dummy_inputs(family, config)
+  dummy = loading.input_shapes(family, config)
   variables = jax.eval_shape(module.init, jax.random.key(0), dummy)
   return loading.linen_apply(module), variables
 

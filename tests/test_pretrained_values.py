@@ -6,6 +6,7 @@ import pytest
 
 from jft.errors import UserError
 from jft.pretrained import values
+from jft.pretrained.formats import lazy
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,22 @@ def test_a_cast_that_overflows_and_kinds_that_differ():
     values.cast("a", np.full(2, 1e9, np.float32), np.float16)
   with pytest.raises(UserError, match="holds int64, the model float32"):
     values.cast("a", np.zeros(2, np.int64), np.dtype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_of_sixteen_bits_every_value_is_judged_as_numpy_does(dtype):
+  every = np.arange(2**16, dtype=np.uint16).view(dtype)
+  finite = np.isfinite(every.astype(np.float32))
+  bad = int(np.sum(~finite))
+  with pytest.raises(UserError, match=f"{bad} of 65536 values are NaN or inf"):
+    values.check_finite("w", every, "here")
+  values.check_finite("w", every[finite], "here")
+
+
+@pytest.mark.parametrize("count", [1, 2**20, 2**20 + 3])
+def test_room_for_a_leaf_begins_where_jax_wants_it(count):
+  made = lazy.aligned((count, 1), np.float32)
+  assert made.shape == (count, 1)
+  assert made.ctypes.data % lazy.ALIGNMENT == 0
+  made[...] = 1
+  assert made.sum() == count

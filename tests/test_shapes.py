@@ -28,7 +28,7 @@ def test_one_block_traced_is_all_blocks_traced(name):
     config = dataclasses.replace(config, depth=3, **more)
     classes = config.vocab_size if getattr(config, "task", "") == "lm" else 7
     module = family.module(config, classes)
-    inputs = loading.dummy_inputs(family, config)
+    inputs = loading.input_shapes(family, config)
     whole = jax.eval_shape(module.init, jax.random.key(0), inputs)
     assert shapes.variables(module, config, inputs) == tree.flatten(whole)
 
@@ -36,6 +36,6 @@ def test_one_block_traced_is_all_blocks_traced(name):
 def test_nets_without_depth_are_traced_whole():
   family, config = families.preset("resnet18")
   module = family.module(config, 7)
-  inputs = loading.dummy_inputs(family, config)
+  inputs = loading.input_shapes(family, config)
   whole = jax.eval_shape(module.init, jax.random.key(0), inputs)
   assert shapes.variables(module, config, inputs) == tree.flatten(whole)

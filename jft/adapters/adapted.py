@@ -47,7 +47,7 @@ def sites(net: Net, inputs: Any = None) -> dict[str, Site]:
       " tune.rules."
     )
   if inputs is None:
-    inputs = loading.dummy_inputs(net.spec, net.spec.config)
+    inputs = loading.input_shapes(net.spec, net.spec.config)
   return probe(net.apply, net.variables, inputs)
 
 

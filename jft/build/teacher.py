@@ -105,7 +105,7 @@ def _check_images(student: Spec, teacher: Spec) -> None:
 
 
 def _width(network: Net) -> int:
-  inputs = loading.dummy_inputs(network.spec, network.spec.config)
+  inputs = loading.input_shapes(network.spec, network.spec.config)
   made = jax.eval_shape(network.apply, network.variables, inputs)
   return made["features"].shape[-1]
 

@@ -145,7 +145,7 @@ def _known(known: Mapping[str, Any], name: str, config: Any) -> int:
 
 def _count(family: Family, config: Any) -> int:
   module = family.module(config, None)
-  dummy = loading.dummy_inputs(family, config)
+  dummy = loading.input_shapes(family, config)
   variables = jax.eval_shape(module.init, jax.random.key(0), dummy)
   return tree.count(variables["params"])
 

@@ -114,8 +114,7 @@ def inputs(spec: Spec, batch_size: int, size: int, tokens: int) -> Any:
     rest = leaf.shape[1:] if spec.kind == "image" else (tokens,)
     return jax.ShapeDtypeStruct((batch_size, *rest), leaf.dtype)
 
-  dummy = jax.eval_shape(lambda: loading.dummy_inputs(spec, spec.config, size))
-  return jax.tree.map(shape, dummy)
+  return jax.tree.map(shape, loading.input_shapes(spec, spec.config, size))
 
 
 def with_head(subject: Subject) -> tuple[ApplyFn, Variables]:
@@ -137,7 +136,7 @@ def with_head(subject: Subject) -> tuple[ApplyFn, Variables]:
     return subject.apply, subject.variables
   family = families.FAMILIES[spec.family]
   module = family.module(config, _CLASSES)
-  dummy = loading.dummy_inputs(family, config)
+  dummy = loading.input_shapes(family, config)
   variables: Any = jax.eval_shape(module.init, jax.random.key(0), dummy)
   return loading.linen_apply(module), variables
 

@@ -107,10 +107,17 @@ def check_finite(name: str, array: np.ndarray, where: str) -> None:
 def _count_bad(array: np.ndarray) -> int:
   if not jnp.issubdtype(array.dtype, jnp.inexact):
     return 0
-  return sum(
-    piece.size - int(np.count_nonzero(np.isfinite(piece)))
-    for piece in _pieces(array)
-  )
+  return sum(_bad_in(piece) for piece in _pieces(array))
+
+
+def _bad_in(piece: np.ndarray) -> int:
+  if piece.itemsize != 2:
+    return piece.size - int(np.count_nonzero(np.isfinite(piece)))
+  # NumPy widens each value of 16 bits first: six times slower than a look at
+  # the exponent, which is all ones in what is not finite.
+  info = jnp.finfo(piece.dtype)
+  ones = np.uint16(((1 << info.nexp) - 1) << info.nmant)
+  return int(np.count_nonzero((piece.view(np.uint16) & ones) == ones))
 
 
 def _refuse(name: str, bad: int, size: int, where: str) -> None:
