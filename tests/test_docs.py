@@ -1,5 +1,6 @@
 """What README.md and BUILD.md say to type works, and their links lead on."""
 
+import functools
 import os
 import pathlib
 import re
@@ -92,6 +93,12 @@ def test_tests_that_are_named_exist(page):
   assert lost == []
 
 
+@functools.cache
+def help_of(command):
+  argv = [sys.executable, "-m", "jft.cli.main", command, "--help"]
+  return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.parametrize(
   "page",
   [
@@ -107,12 +114,7 @@ def test_commands_are_accepted(page, monkeypatch):
   typed = [words for words in commands(page) if words[0] == "jft"]
   assert typed != []
   for words in typed:
-    help_text = subprocess.run(
-      [sys.executable, "-m", "jft.cli.main", words[1], "--help"],
-      capture_output=True,
-      text=True,
-      check=True,
-    ).stdout
+    help_text = help_of(words[1])
     options = [word.split("=")[0] for word in words if word.startswith("--")]
     known = [o for o in options if not o.startswith("--config.")]
     assert [o for o in known if o not in help_text] == []

@@ -4,6 +4,7 @@ An import points to its own floor or down. To move a module, move its row.
 """
 
 import ast
+import functools
 import pathlib
 import re
 
@@ -175,6 +176,7 @@ def floor_of(name):
   return FLOORS[max(found, key=len)] if found else FLOORS.get(name)
 
 
+@functools.cache
 def imports(tree, module="", *, top_only=False):
   """Returns (imported name, line) pairs, `import_module("x")` included.
 

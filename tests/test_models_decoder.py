@@ -30,8 +30,7 @@ ONE_EACH = ("qwen2", "gpt2", "gemma3")
   "case",
   some(
     decoder_cases.CASES,
-    *ONE_EACH,
-    *("llama", "gemma2", "qwen3_classifier", "gpt2_classifier"),
+    *(*ONE_EACH, "qwen3_classifier"),
   ),
 )
 def test_a_saved_model_computes_what_it_did(case, tmp_path):
@@ -53,7 +52,7 @@ def test_a_saved_model_computes_what_it_did(case, tmp_path):
   assert dropped == copies
 
 
-@pytest.mark.parametrize("case", some(OF_WORDS, *ONE_EACH))
+@pytest.mark.parametrize("case", some(OF_WORDS, "gpt2", "gemma3"))
 def test_a_greedy_loop_over_the_cache_says_what_transformers_says(
   case, tmp_path
 ):
@@ -66,7 +65,7 @@ def test_a_greedy_loop_over_the_cache_says_what_transformers_says(
   ("case", "remat"),
   some(
     [(case, remat) for case in ONE_EACH for remat in (0, 1)],
-    *(("gemma3", 1), ("gpt2", 0)),
+    ("gemma3", 1),
   ),
 )
 def test_scanned_blocks_compute_the_same(case, remat, tmp_path):
@@ -81,7 +80,7 @@ def test_scanned_blocks_compute_the_same(case, remat, tmp_path):
   ("case", "scan"),
   some(
     [(case, scan) for case in ONE_EACH for scan in (False, True)],
-    *(("gemma3", True), ("gpt2", False)),
+    ("gemma3", True),
   ),
 )
 def test_the_cache_changes_nothing(case, scan, tmp_path):
@@ -119,7 +118,7 @@ def test_words_are_scored_at_the_columns_asked_for(case, tmp_path):
     net.apply(net.variables, inputs | {"logits_at": at[0].repeat(4)})
 
 
-@pytest.mark.parametrize("case", some(ONE_EACH, "gemma3", "gpt2"))
+@pytest.mark.parametrize("case", some(ONE_EACH, "gemma3"))
 def test_packed_texts_do_not_see_each_other(case, tmp_path):
   net = golden.load(tmp_path, case)
   rng = np.random.default_rng(0)
@@ -138,7 +137,7 @@ def test_packed_texts_do_not_see_each_other(case, tmp_path):
     assert golden.error(got[:, part], want) < 1e-5
 
 
-@pytest.mark.parametrize("case", ONE_EACH)
+@pytest.mark.parametrize("case", some(ONE_EACH, "qwen2"))
 def test_a_new_head_is_one_of_classes(case, tmp_path):
   inputs = decoder_cases.inputs(case)
   net = golden.load(tmp_path, case, num_classes=3, key=KEY)

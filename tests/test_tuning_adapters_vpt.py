@@ -21,7 +21,7 @@ def test_as_the_papers_formula_in_torch(case, tmp_path):
 
 @pytest.mark.parametrize(
   ("depth", "deep"),
-  some([(d, p) for d in (1, 3) for p in (True, False)], (3, True), (1, False)),
+  some([(d, p) for d in (1, 3) for p in (True, False)], (3, True)),
 )
 def test_outputs_are_of_the_image_alone_and_remat_changes_nothing(deep, depth):
   method, image = VPT(3, deep=deep), tuned.image()

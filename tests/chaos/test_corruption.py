@@ -25,7 +25,7 @@ from jft.tuning import freeze
 
 STEPS = (10, 20, 30)
 MANY, FEW = 500, 24
-MANY_RUNS, FEW_RUNS = 80, 6
+MANY_RUNS, FEW_RUNS = 80, 3
 
 
 def damage(rng, folder):

@@ -19,7 +19,7 @@ from jft.errors import UserError
 
 READERS = (*weights.READERS, *formats.READERS, *datasets.READERS)
 READERS += (*runs.READERS, *vocabularies.READERS)
-SHORT = 50
+SHORT = 25
 MOST_SHOWN = 5
 
 ids = [reader.name for reader in READERS]
