@@ -17,6 +17,7 @@ import importlib.metadata
 import json
 import pathlib
 import sys
+from typing import Any
 
 import methods
 import numpy as np
@@ -39,7 +40,7 @@ HEAD = "classifier"
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
-def model(name: str, seed: int) -> torch.nn.Module:
+def model(name: str, seed: int, config: Any) -> torch.nn.Module:
   """Returns the model with what a method trains marked as trainable."""
   torch.manual_seed(seed)
   made = transformers.BertForSequenceClassification.from_pretrained(
@@ -53,8 +54,8 @@ def model(name: str, seed: int) -> torch.nn.Module:
     import peft
 
     chosen = peft.LoraConfig(
-      r=8,
-      lora_alpha=16,
+      r=config.adapter.rank,
+      lora_alpha=config.adapter.alpha,
       target_modules=["query", "key", "value", "dense"],
       modules_to_save=[HEAD],
     )
@@ -80,9 +81,9 @@ def accuracy(net: torch.nn.Module, batches) -> float:
   return right / float(total)
 
 
-def train(run: Run, name: str, seed: int) -> dict:
+def train(run: Run, name: str, seed: int, config: Any) -> dict:
   """Trains as jft's run would, and tests the best of its evaluations."""
-  net = model(name, seed)
+  net = model(name, seed, config)
   net.train()
   trained = [value for value in net.parameters() if value.requires_grad]
   optimizer = torch.optim.AdamW(trained, lr=0.0, weight_decay=0.0)
@@ -95,7 +96,7 @@ def train(run: Run, name: str, seed: int) -> dict:
     loss = torch.nn.functional.cross_entropy(logits(net, batch), labels)
     optimizer.zero_grad()
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(trained, 1.0)
+    torch.nn.utils.clip_grad_norm_(trained, config.optim.clip_norm)
     optimizer.step()
     done = step + 1
     if done % run.eval_every == 0 or done == run.total_steps:
@@ -129,8 +130,8 @@ def main() -> None:
     }
     for seed in range(methods.SEEDS):
       lines = methods.overrides(task, name, entries[name])
-      run = build(configs.load(task.recipe, [*lines, f"seed={seed}"]))
-      row["torch"].append(train(run, name, seed))
+      config = configs.load(task.recipe, [*lines, f"seed={seed}"])
+      row["torch"].append(train(build(config), name, seed, config))
     found["methods"][name] = row
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 

@@ -24,6 +24,7 @@ import jax
 import numpy as np
 import optax
 import overhead
+import recipes
 
 from jft import blame, guard
 from jft.build import build
@@ -130,7 +131,7 @@ def measure(name: str) -> dict:
 
 
 def main(name: str) -> None:
-  found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+  found = recipes.recorded(RESULTS)
   found[name] = measure(name)
   print(json.dumps(found[name], indent=2))
   RESULTS.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n")

@@ -104,7 +104,7 @@ TASKS = types.MappingProxyType(
     ),
     "hymenoptera": Task(
       "hymenoptera_resnet50",
-      ("data.image_size=128", "optim.weight_decay=0.0"),
+      ("data.image_size=96", "optim.weight_decay=0.0", "train.preflight=off"),
       {"full": 1e-4, "few": 3e-3, "head": 1e-2},
       {
         "LoRA": ("adapter.name=lora", "adapter.targets=all"),

@@ -22,6 +22,7 @@ import time
 
 import jax
 import optax
+import recipes
 
 from jft import config as configs
 from jft import losses, optim, tasks
@@ -146,7 +147,7 @@ def measure(name: str) -> dict:
 
 
 def main(name: str) -> None:
-  found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+  found = recipes.recorded(RESULTS)
   found[name] = measure(name)
   print(json.dumps(found[name], indent=2))
   RESULTS.parent.mkdir(exist_ok=True)
