@@ -109,6 +109,11 @@ TASKS = types.MappingProxyType(
       {
         "LoRA": ("adapter.name=lora", "adapter.targets=all"),
         "DoRA": ("adapter.name=dora", "adapter.targets=all"),
+        # 16 blocks in 39 updates.
+        "Gradual unfreezing by steps": (
+          *("tune.preset=full", "tune.unfreeze=gradual"),
+          *("tune.unfreeze_every_steps=7", "tune.unfreeze_blocks=6"),
+        ),
       },
       ("(IA)³",),
     ),
