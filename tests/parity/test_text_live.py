@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from golden import bert_cases, text_cases, verified
 from golden import text as case
+from variants import some
 
 import jft
 from jft.models.roberta import RobertaConfig
@@ -41,7 +42,13 @@ def test_the_goldens_are_transformers(family, task):
     assert list(golden[name]) == values
 
 
-@pytest.mark.parametrize(("family", "task"), CASES)
+@pytest.mark.parametrize(
+  ("family", "task"),
+  some(
+    CASES,
+    *(("bert", "mlm"), ("roberta", "classification"), ("distilbert", "tokens")),
+  ),
+)
 def test_another_seed(family, task, tmp_path):
   want = make_text.record(family, task, seed=1)
   net = case.load(tmp_path, family, task, seed=1)

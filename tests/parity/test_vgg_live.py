@@ -46,7 +46,7 @@ def confirmed(family, arch, reference, **row):
 
 @pytest.mark.parametrize(
   ("family", "arch"),
-  some(CASES, *(case for case in CASES if case[1] != "densenet121")),
+  some(CASES, *(c for c in CASES if c[1] not in ("densenet121", "timm_vgg"))),
 )
 def test_another_seed(family, arch):
   case, make = FAMILIES[family]
