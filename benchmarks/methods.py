@@ -57,6 +57,12 @@ NAMES = (
   "Averaged weights (EMA)",
 )
 SMALL = ("norm_only", "bias_only")  # of tune.preset
+ON_CONVOLUTIONS = types.MappingProxyType(
+  {
+    "LoRA": ("adapter.name=lora", "adapter.targets=all"),
+    "DoRA": ("adapter.name=dora", "adapter.targets=all"),
+  }
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,10 +88,7 @@ TASKS = types.MappingProxyType(
         "stop.patience=0",
       ),
       {"full": 2e-3, "few": 1e-2, "head": 1e-2},
-      {
-        "LoRA": ("adapter.name=lora", "adapter.targets=all"),
-        "DoRA": ("adapter.name=dora", "adapter.targets=all"),
-      },
+      dict(ON_CONVOLUTIONS),
       ("(IA)³",),
     ),
     "sst2": Task(
@@ -107,8 +110,7 @@ TASKS = types.MappingProxyType(
       ("data.image_size=96", "optim.weight_decay=0.0", "train.preflight=off"),
       {"full": 1e-4, "few": 3e-3, "head": 1e-2},
       {
-        "LoRA": ("adapter.name=lora", "adapter.targets=all"),
-        "DoRA": ("adapter.name=dora", "adapter.targets=all"),
+        **ON_CONVOLUTIONS,
         # 16 blocks in 39 updates.
         "Gradual unfreezing by steps": (
           *("tune.preset=full", "tune.unfreeze=gradual"),

@@ -448,17 +448,18 @@ def test_a_state_that_does_not_fit_is_told_by_leaf(tmp_path):
     assert ckpt.all_steps() == [10]
 
 
+def full_disk(directory):
+  raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_a_full_disk_is_one_sentence_and_hurts_no_older_step(
   tmp_path, monkeypatch
 ):
-  def full(directory):
-    raise OSError(errno.ENOSPC, "No space left on device")
-
   with Checkpointer(tmp_path) as ckpt:
     ckpt.save(at(10))
     ckpt.wait()
     with monkeypatch.context() as patch:
-      patch.setattr(manifest, "write", full)
+      patch.setattr(manifest, "write", full_disk)
       ckpt.save(at(20))
       with pytest.raises(
         UserError,
@@ -486,13 +487,10 @@ def test_a_failed_write_leaves_nothing_to_the_next(tmp_path, monkeypatch):
       time.sleep(0.5)
     return write_text(path, *args, **kwargs)
 
-  def full(directory):
-    raise OSError(errno.ENOSPC, "No space left on device")
-
   monkeypatch.setattr(epath.Path, "write_text", late)
   with Checkpointer(tmp_path) as ckpt:
     with monkeypatch.context() as patch:
-      patch.setattr(manifest, "write", full)
+      patch.setattr(manifest, "write", full_disk)
       ckpt.save(at(10))
       with pytest.raises(UserError, match="no space left"):
         ckpt.wait()
@@ -527,10 +525,7 @@ def interrupted_run(directory):
 def test_a_failed_save_does_not_hide_what_stopped_the_run(
   tmp_path, monkeypatch, caplog
 ):
-  def full(directory):
-    raise OSError(errno.ENOSPC, "No space left on device")
-
-  monkeypatch.setattr(manifest, "write", full)
+  monkeypatch.setattr(manifest, "write", full_disk)
   with pytest.raises(KeyboardInterrupt):
     interrupted_run(tmp_path)
   assert "no space left" in caplog.text

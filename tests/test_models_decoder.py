@@ -28,10 +28,7 @@ ONE_EACH = ("qwen2", "gpt2", "gemma3")
 
 @pytest.mark.parametrize(
   "case",
-  some(
-    decoder_cases.CASES,
-    *(*ONE_EACH, "qwen3_classifier"),
-  ),
+  some(decoder_cases.CASES, *ONE_EACH, "qwen3_classifier"),
 )
 def test_a_saved_model_computes_what_it_did(case, tmp_path):
   """Its own head included, and back under the original's names."""

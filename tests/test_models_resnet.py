@@ -40,7 +40,8 @@ SHALLOW = ["resnext_shallow", "wide_shallow", "deep_shallow", "deep_basic"]
   "arch",
   some(
     ["resnet18", "resnet50", "resnet14_small", *SHALLOW, *case.OTHERS],
-    *("resnet14_small", *case.OTHERS),
+    "resnet14_small",
+    *case.OTHERS,
   ),
 )
 def test_inference_is_the_originals(arch):

@@ -7,9 +7,7 @@ import importlib.resources
 import json
 import types
 
-import jax
-
-from jft import families, loading, tree
+from jft import families, loading, shapes, tree
 from jft.errors import UserError, did_you_mean
 from jft.family import Family
 from jft.typing import Any, Mapping
@@ -145,9 +143,9 @@ def _known(known: Mapping[str, Any], name: str, config: Any) -> int:
 
 def _count(family: Family, config: Any) -> int:
   module = family.module(config, None)
-  dummy = loading.input_shapes(family, config)
-  variables = jax.eval_shape(module.init, jax.random.key(0), dummy)
-  return tree.count(variables["params"])
+  inputs = loading.input_shapes(family, config)
+  flat = shapes.variables(module, config, inputs)
+  return tree.count(tree.unflatten(flat)["params"])
 
 
 def _input(family: Family, config: Any) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from jft import families, loading, tree
+from jft import families, loading, shapes, tree
 from jft.errors import UserError
 from jft.insight import costs
 from jft.insight.oddities import Tensor
@@ -136,9 +136,9 @@ def with_head(subject: Subject) -> tuple[ApplyFn, Variables]:
     return subject.apply, subject.variables
   family = families.FAMILIES[spec.family]
   module = family.module(config, _CLASSES)
-  dummy = loading.input_shapes(family, config)
-  variables: Any = jax.eval_shape(module.init, jax.random.key(0), dummy)
-  return loading.linen_apply(module), variables
+  inputs = loading.input_shapes(family, config)
+  flat = shapes.variables(module, config, inputs)
+  return loading.linen_apply(module), tree.unflatten(flat)
 
 
 def _spec(plan: Plan) -> tuple[Spec, tuple[Finding, ...]]:
