@@ -64,16 +64,16 @@ def lines_of(entry: dict) -> tuple[str, list[str]]:
   return recipe, [*full, *entry.get("setting", ())]
 
 
-def count_all(recipes: list[str]) -> None:
+def count_all(chosen: list[str]) -> None:
   """Counts every method that has not been counted with these lines.
 
   Args:
-    recipes: count what is counted in these alone (none: in any).
+    chosen: recipes to count in (none: any).
   """
   found = recipes.recorded(COSTS)
   for entry in methods.known().values():
     recipe, base = lines_of(entry)
-    if recipe == "none" or (recipes and recipe not in recipes):
+    if recipe == "none" or (chosen and recipe not in chosen):
       continue
     for lines in (base, [*base, *entry["config"]]):
       key = " ".join([recipe, *lines])

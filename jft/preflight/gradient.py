@@ -19,8 +19,9 @@ from jft.preflight.finding import Finding, some
 from jft.state import TrainState
 from jft.typing import Any, Batch, Mapping, Sequence
 
-FAINT = 1e-7
-"""A leaf whose gradient is this small beside the median leaf's."""
+FAINT = 4 * float(np.finfo(np.float32).eps)
+"""A leaf whose gradient is this small beside the median leaf's: what rounding
+leaves where there is none. A new LayerScale lets 1e-6 through, or more."""
 SHIFTLESS = r"(.*/)?key/bias"
 """Softmax ignores a shift of all scores, so a key's bias has no gradient."""
 _NOISE = 0.02
@@ -237,7 +238,7 @@ def _faint(
     "gradient",
     "warning",
     f"{len(names)} trained leaves get next to no gradient (below"
-    f" {FAINT:g} of the median leaf's): {some(names, _COUNT)}. They will hardly"
+    f" {FAINT:.1g} of the median leaf's): {some(names, _COUNT)}. They will hardly"
     " learn: freeze them, or see what stands between them and the loss (a bias"
     " right before a normalisation is taken away by it).",
     {"faint": {name: size[name] for name in names}, "median": usual},
