@@ -1,5 +1,7 @@
 """Values cast and laid out, against NumPy's own astype; NaN anywhere."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -79,3 +81,22 @@ def test_room_for_a_leaf_begins_where_jax_wants_it(count):
   assert made.ctypes.data % lazy.ALIGNMENT == 0
   made[...] = 1
   assert made.sum() == count
+
+
+def test_memory_for_blocks_is_a_threads_own():
+  mine = lazy.lent(lazy.LENT)
+  assert np.shares_memory(mine, lazy.lent(7))
+  assert lazy.lent(lazy.LENT + 1).size == lazy.LENT + 1
+  assert not np.shares_memory(mine, lazy.lent(lazy.LENT + 1))
+  with ThreadPoolExecutor(1) as pool:
+    theirs = pool.submit(lazy.lent, 7).result()
+  assert not np.shares_memory(mine, theirs)
+
+
+def test_a_block_that_ends_early_in_memory_that_was_used_before(tmp_path):
+  path = tmp_path / "bytes"
+  path.write_bytes(b"abcdef")
+  assert lazy.read_span(path, 0, 6, lazy.lent).tobytes() == b"abcdef"
+  assert lazy.read_span(path, 4, 2, lazy.lent).tobytes() == b"ef"
+  with pytest.raises(UserError, match="expected 6 bytes at 4, got 2"):
+    lazy.read_span(path, 4, 6, lazy.lent)

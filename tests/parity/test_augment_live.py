@@ -36,7 +36,8 @@ def photographs(jft_data):
 
 
 def test_the_goldens_are_the_originals():
-  want = np.load(ours.FILE)
+  with np.load(ours.FILE) as file:
+    want = dict(file)
   for name, got in theirs.record(ours.picture()).items():
     kept = np.float32(want[name]) / 65535
     np.testing.assert_allclose(np.clip(got, 0, 1), kept, atol=1e-5)
@@ -76,7 +77,7 @@ def test_every_change_of_rand_augment(kind, photographs):
     want = theirs.changed(pixels, kind, amount).astype(np.float32)
     level = 1.5 if kind == "sharpness" else 1.01
     equal = (np.abs(got - want) <= level).mean()
-    assert equal > (0.98 if kind in policies.WARPS else 0.99999)
+    assert equal > (0.999 if kind in policies.WARPS else 0.99999)
 
 
 @pytest.mark.parametrize("policy", ["rand", "trivial", "mix"])

@@ -21,6 +21,7 @@ from jft.pretrained.formats import sharded
 from jft.pretrained.formats.lazy import (
   Tensors,
   as_dtype,
+  lent,
   read_span,
   row_spans,
 )
@@ -76,7 +77,7 @@ def read(path: str | Path) -> Tensors:
   def blocks(name: str, rows: int) -> Iterator[np.ndarray]:
     (begin, _), spec = spans[name], specs[name]
     for first, count, shape in row_spans(spec.shape, spec.dtype.itemsize, rows):
-      data = read_span(path, start + begin + first, count)
+      data = read_span(path, start + begin + first, count, lent)
       yield as_dtype(data, spec.dtype).reshape(shape)
 
   return Tensors(specs, load, blocks)

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from jft.errors import UserError
-from jft.pretrained.formats.lazy import Tensors, as_dtype, row_spans
+from jft.pretrained.formats.lazy import Tensors, as_dtype, lent, row_spans
 from jft.pretrained.formats.torch_files import (
   Find,
   is_legacy,
@@ -155,6 +155,7 @@ def _blocks(
     yield _load(path, tensor, find)
     return
   spans = [*row_spans(tensor.shape, tensor.dtype.itemsize, rows)]
-  parts = read_parts(path, place, first, [count for _, count, _ in spans])
+  sizes = [count for _, count, _ in spans]
+  parts = read_parts(path, place, first, sizes, lent)
   for data, (_, _, shape) in zip(parts, spans, strict=True):
     yield as_dtype(data, tensor.dtype).reshape(shape)

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from jft.errors import UserError
-from jft.pretrained.formats.lazy import aligned, read_span
+from jft.pretrained.formats.lazy import aligned, fresh, read_span
 from jft.pretrained.formats.pickle_machine import Refused
 
 # Of a deflated entry: so many bytes, or so many times what they take. Trained
@@ -142,7 +142,11 @@ def read_place(path: Path, place: Place, first: int, nbytes: int) -> np.ndarray:
 
 
 def read_parts(
-  path: Path, place: Place, first: int, sizes: Sequence[int]
+  path: Path,
+  place: Place,
+  first: int,
+  sizes: Sequence[int],
+  room: Callable[[int], np.ndarray] = fresh,
 ) -> Iterator[np.ndarray]:
   """Yields an entry's bytes from `first` on in parts of so many bytes.
 
@@ -154,6 +158,7 @@ def read_parts(
     place: an entry that is stored as it is.
     first: where in it the parts begin.
     sizes: of the parts, which lie one after another.
+    room: see `lazy.read_span`.
 
   Raises:
     UserError: if the file has become shorter, or the checksum differs.
@@ -162,7 +167,7 @@ def read_parts(
   # torch may be told to leave the checksum out, and then writes 0.
   checked = place.crc and first == 0 and sum(sizes) == place.nbytes
   for nbytes in sizes:
-    data = read_span(path, at, nbytes)
+    data = read_span(path, at, nbytes, room)
     if checked:
       crc = zlib.crc32(data.data, crc)
     at += nbytes
