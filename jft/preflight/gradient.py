@@ -239,7 +239,7 @@ def _faint(
     "warning",
     f"{len(names)} trained leaves get next to no gradient (below"
     f" {FAINT:.1g} of the median leaf's): {some(names, _COUNT)}. They will"
-    " hardly learn: freeze them, or see what stands between them and the loss (a bias"
-    " right before a normalisation is taken away by it).",
+    " hardly learn: freeze them, or see what stands between them and the loss"
+    " (a bias right before a normalisation is taken away by it).",
     {"faint": {name: size[name] for name in names}, "median": usual},
   )
