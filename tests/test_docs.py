@@ -248,11 +248,10 @@ def launch(program, folder, processes):
 @pytest.mark.slow
 def test_the_program_for_pods_trains_and_goes_on(tmp_path):
   (program,) = blocks("BUILD.md", "python")
-  first, other = launch(program, tmp_path, 2)
+  first, other = launch(program.replace("until=60", "until=40"), tmp_path, 2)
   steps = re.findall(r"step (\d+): accuracy ([\d.]+)", first)
-  assert [int(step) for step, _ in steps] == [20, 40, 60]
+  assert [int(step) for step, _ in steps] == [20, 40]
   assert float(steps[-1][1]) > 0.9
   assert "step" not in other
-  longer = program.replace("until=60", "until=80")
-  first, _ = launch(longer, tmp_path, 2)
-  assert [int(s) for s in re.findall(r"step (\d+):", first)] == [80]
+  first, _ = launch(program, tmp_path, 2)
+  assert [int(s) for s in re.findall(r"step (\d+):", first)] == [60]

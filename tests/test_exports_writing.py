@@ -75,7 +75,7 @@ def test_an_image_model_comes_back(to, digits, tmp_path):
       ("torchvision", "resnet18", "torchvision"),
       ("keras", "mobilenetv2_035", "keras"),
     ],
-    *(("hf", "resnet18", ""), ("timm", "resnet18", "")),
+    ("hf", "resnet18", ""),
   ),
 )
 @pytest.mark.slow

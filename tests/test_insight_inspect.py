@@ -193,7 +193,7 @@ def test_a_config_is_checked_first(source):
     inspect.inspect_config(tiny.recipe(source, "optim.lr=0"))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_texts_as_long_as_the_config_says(tmp_path):
   tiny.write_bert(tmp_path)
   rows = [f"{word} film,{label}" for label, word in enumerate(("bad", "good"))]

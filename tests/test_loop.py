@@ -301,7 +301,7 @@ def test_blocks_thaw_from_the_top_down_with_one_trace_a_phase(thawing):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [5, 6])
+@pytest.mark.parametrize("step", some([5, 6], 5))
 def test_resume_between_thaws(source, thawing, tmp_path, monkeypatch, step):
   run, overrides, _ = thawing
   config = tiny.recipe(source, *overrides)
@@ -332,7 +332,7 @@ def test_early_stopping_waits_for_the_last_phase(source, tmp_path):
   assert (run.summary["status"], run.summary["step"]) == ("early_stopped", 8)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_plateau_too_late_for_the_warm_up_thaws_nothing(source, tmp_path):
   late = ("eval.every_steps=5", "optim.warmup_steps=3")
   run = fit(tiny.recipe(source, *BY_PLATEAU, *late), tmp_path)

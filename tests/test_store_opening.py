@@ -19,6 +19,7 @@ pytest.importorskip("s3fs", reason="needs jft[s3]")
 moto = pytest.importorskip("moto.server", reason="needs moto[server]")
 
 pytestmark = [
+  pytest.mark.s3,
   pytest.mark.xdist_group("s3"),
   pytest.mark.filterwarnings("ignore"),  # of botocore and aiohttp
 ]

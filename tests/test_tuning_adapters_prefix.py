@@ -58,7 +58,7 @@ def continued(folder, case, padding):
   return found.tokens
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_packed_texts_all_see_it():
   """A packed row gives what its texts give alone."""
   net = adapters.add(tuned.llama(), Prefix(2), key=KEY)
