@@ -5,6 +5,12 @@ import pytest
 OPTIONAL = ("keras", "timm")
 
 
+def pytest_ignore_collect(collection_path, config):
+  """Importing torch takes seconds: not for tests that would not run."""
+  del collection_path
+  return True if "not parity" in config.option.markexpr else None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
   try:
