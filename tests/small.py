@@ -1,5 +1,6 @@
 """A small BatchNorm network and its batches, shared by the tests."""
 
+import functools
 import types
 
 import flax.linen as nn
@@ -35,16 +36,21 @@ class Block(nn.Module):
     return nn.Dropout(self.dropout, deterministic=not train)(x)
 
 
+@functools.cache
+def initial(seed):
+  """Returns its variables; with and without dropout they are the same."""
+  return SmallNet().init(jax.random.key(seed), np.zeros((2, 5), np.float32))
+
+
 def net(dropout=0.0, seed=0):
   module = SmallNet(dropout)
-  variables = module.init(jax.random.key(seed), np.zeros((2, 5), np.float32))
 
   def apply(variables, inputs, *, train=False, axis_name=None, **kwargs):
     return module.apply(
       variables, inputs, train=train, axis_name=axis_name, **kwargs
     )
 
-  return types.SimpleNamespace(apply=apply, variables=dict(variables))
+  return types.SimpleNamespace(apply=apply, variables=dict(initial(seed)))
 
 
 def batch(step=0, rows=16):

@@ -127,7 +127,7 @@ def test_a_packed_batch_has_the_losses_of_its_documents(tmp_path):
       np.testing.assert_allclose(total, np.mean(means[0]), rtol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_check_and_inspect_show_what_is_learnt(tmp_path):
   made = recipe(tmp_path, "train.steps=4")
   found = preflight.full(build.build(made), steps=40)

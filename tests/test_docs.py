@@ -206,7 +206,8 @@ def run(program, folder):
 
 def environment(**changes):
   """The environment of a user: one CPU device."""
-  kept = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+  ours = "XLA_FLAGS", "JAX_DISABLE_MOST_OPTIMIZATIONS"
+  kept = {k: v for k, v in os.environ.items() if k not in ours}
   return kept | {"JAX_PLATFORMS": "cpu"} | changes
 
 

@@ -8,7 +8,6 @@ mixed, and where, depends on the example alone.
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.special
 from jax.typing import ArrayLike
 
 from jft import rng
@@ -146,6 +145,8 @@ def quantiles(alpha: float) -> Float[np.ndarray, "points"]:
   >>> [round(float(x), 3) for x in quantiles(1.0)[[0, 1024, 2048, 4096]]]
   [0.0, 0.25, 0.5, 1.0]
   """
+  import scipy.special  # half a second, for those that mix alone
+
   return scipy.special.betaincinv(alpha, alpha, np.linspace(0, 1, _POINTS))
 
 
