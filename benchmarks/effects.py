@@ -5,11 +5,12 @@
 
 Each entry's config lines on top of full fine-tuning of the task (of
 benchmarks/methods.py), which is run with the same seeds; small trained parts
-take the task's rate for them. Methods of pictures run on digits whatever model
-their costs are counted in. Seeds come one after another, so what is there at
-any time is comparable; runs that are in the results, or in those of
-methods.py, with the same lines are not run again. Results go to
-benchmarks/results/effects.json: {task: {config lines: accuracies by seed}}.
+take the task's rate for them, times an entry's own `rate`. Methods of pictures
+run on digits whatever model their costs are counted in. Seeds come one after
+another, so what is there at any time is comparable; runs that are in the
+results, or in those of methods.py, with the same lines are not run again.
+Results go to benchmarks/results/effects.json: {task: {config lines: accuracies
+by seed}}.
 """
 
 import functools
@@ -39,8 +40,12 @@ def task_of(entry: dict) -> str | None:
 
 def lines_of(name: str, entry: dict | None) -> list[str]:
   """Returns the config lines of a task with a method, or of its base."""
-  own = entry["config"] if entry else ()
-  return methods.lines_of(methods.TASKS[name], [*FULL, *own])
+  entry, task = entry or {}, methods.TASKS[name]
+  lines = [*FULL, *entry.get("config", ())]
+  made = methods.lines_of(task, lines)
+  if "rate" in entry:
+    made.append(f"optim.lr={task.rates[methods.kind(lines)] * entry['rate']}")
+  return made
 
 
 def known(name: str) -> dict[str, dict[str, float]]:

@@ -107,9 +107,15 @@ def effect_cell(entry: dict) -> str:
   mean = statistics.mean(with_it[seed] for seed in both)
   if mine == base:
     return f"{task}: {mean:.4f}, {len(both)} seeds"
-  return (
-    f"{task}: {mean:.4f}, {statistics.mean(added):+.4f}"
-    f" [{min(added):+.4f} to {max(added):+.4f}], {len(both)} seeds"
+  said = [entry["note"]] if "note" in entry else []
+  if "rate" in entry:
+    said.append(f"at {entry['rate']:g} of LoRA's rate")
+  return "; ".join(
+    (
+      f"{task}: {mean:.4f}, {statistics.mean(added):+.4f}"
+      f" [{min(added):+.4f} to {max(added):+.4f}], {len(both)} seeds",
+      *said,
+    )
   )
 
 

@@ -77,10 +77,13 @@ def limits() -> Iterator[Watch]:
   previous = signal.signal(signal.SIGALRM, hang) if on_main else None
   resource.setrlimit(resource.RLIMIT_AS, (most, before[1]))
   logging.disable()
+  # Python's own cache of what is imported late is no doing of a reader.
+  bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
   try:
     yield watch
   finally:
     watch.folder = None
+    sys.dont_write_bytecode = bytecode
     resource.setrlimit(resource.RLIMIT_AS, before)
     logging.disable(logging.NOTSET)
     if on_main:
