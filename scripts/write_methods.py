@@ -105,15 +105,16 @@ def effect_cell(entry: dict) -> str:
     return ""
   added = [with_it[seed] - without[seed] for seed in both]
   mean = statistics.mean(with_it[seed] for seed in both)
+  seeds = "1 seed" if len(both) == 1 else f"{len(both)} seeds"
   if mine == base:
-    return f"{task}: {mean:.4f}, {len(both)} seeds"
+    return f"{task}: {mean:.4f}, {seeds}"
   said = [entry["note"]] if "note" in entry else []
   if "rate" in entry:
     said.append(f"at {entry['rate']:g} of LoRA's rate")
   return "; ".join(
     (
       f"{task}: {mean:.4f}, {statistics.mean(added):+.4f}"
-      f" [{min(added):+.4f} to {max(added):+.4f}], {len(both)} seeds",
+      f" [{min(added):+.4f} to {max(added):+.4f}], {seeds}",
       *said,
     )
   )
