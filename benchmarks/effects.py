@@ -40,12 +40,9 @@ def task_of(entry: dict) -> str | None:
 
 def lines_of(name: str, entry: dict | None) -> list[str]:
   """Returns the config lines of a task with a method, or of its base."""
-  entry, task = entry or {}, methods.TASKS[name]
+  entry = entry or {}
   lines = [*FULL, *entry.get("config", ())]
-  made = methods.lines_of(task, lines)
-  if "rate" in entry:
-    made.append(f"optim.lr={task.rates[methods.kind(lines)] * entry['rate']}")
-  return made
+  return methods.lines_of(methods.TASKS[name], lines, entry.get("rate", 1.0))
 
 
 def known(name: str) -> dict[str, dict[str, float]]:

@@ -140,9 +140,9 @@ def overrides(task: Task, name: str, entry: dict) -> list[str]:
   return lines_of(task, lines)
 
 
-def lines_of(task: Task, lines: Sequence[str]) -> list[str]:
-  """Returns a task's config lines, with its rate for what a method trains."""
-  return [*task.changed, f"optim.lr={task.rates[kind(lines)]}", *lines]
+def lines_of(task: Task, lines: Sequence[str], share: float = 1.0) -> list[str]:
+  """Returns a task's lines, with a share of its rate for what is trained."""
+  return [*task.changed, f"optim.lr={share * task.rates[kind(lines)]}", *lines]
 
 
 def kind(lines: Sequence[str]) -> str:
