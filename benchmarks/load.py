@@ -1,18 +1,18 @@
 """What loading a model costs: memory beside the model, and time.
 
-  python benchmarks/load.py [FOLDER]   # writes 1.34 GB there, and deletes them
+  python benchmarks/load.py [FOLDER]   # writes 1.42 GB there, and deletes them
 
-A BERT-large and a VGG-16, most of which is one matrix, of random weights as
-safetensors (float32) in the layouts of transformers and torchvision. Each row
-is a fresh process. Memory is the peak of the resident set (VmHWM) over what the
-process took before the load, against the bytes of the model. Time is compared
-with reading the same file into fresh memory and with reading it through one
-buffer of 4 MiB, both in the same state of the page cache: "cold" is after the
-kernel was asked to drop the file, "warm" right after it was read. A load ends
-when every leaf is in place; the file's hash is computed behind it, and is
-waited for by who asks. Processor seconds are there because others may share the
-machine: `load_average` says how many. Results go to
-benchmarks/results/load.json.
+A BERT-large, a VGG-16, most of which is one matrix, and a GPT-2 medium, whose
+matrices lie as jft keeps them, of random weights as safetensors (float32) in
+the layouts of transformers and torchvision. Each row is a fresh process. Memory
+is the peak of the resident set (VmHWM) over what the process took before the
+load, against the bytes of the model. Time is compared with reading the same
+file into fresh memory and with reading it through one buffer of 4 MiB, both in
+the same state of the page cache: "cold" is after the kernel was asked to drop
+the file, "warm" right after it was read. A load ends when every leaf is in
+place; the file's hash is computed behind it, and is waited for by who asks.
+Processor seconds are there because others may share the machine: `load_average`
+says how many. Results go to benchmarks/results/load.json.
 """
 
 import json
@@ -40,6 +40,7 @@ IMAGE = jax.ShapeDtypeStruct((1, 224, 224, 3), np.float32)
 MODELS = {  # name: what it is called with, number of outputs
   "bert_large": ({"input_ids": TOKENS, "attention_mask": TOKENS}, 2),
   "vgg16": (IMAGE, 1000),
+  "gpt2_medium": ({"input_ids": TOKENS, "attention_mask": TOKENS}, 50257),
 }
 ROUNDS = 4
 BUFFER = 4 * 2**20
@@ -54,9 +55,12 @@ def write(arch: str, folder: pathlib.Path) -> pathlib.Path:
   table = family.dialects[0].table(config, {})
   specs = {}
   for name, leaf in tree.flatten(shapes).items():
+    entry = table[name]
     stand_in = np.broadcast_to(np.float32(0), leaf.shape)
-    shape = layouts.to_source(table[name], stand_in).shape
-    specs[table[name].source] = jax.ShapeDtypeStruct(shape, np.float32)
+    shape = list(layouts.to_source(entry, stand_in).shape)
+    if entry.part is not None:  # one tensor for query, key and value
+      shape[entry.part.axis] *= entry.part.count
+    specs[entry.source] = jax.ShapeDtypeStruct(tuple(shape), np.float32)
   rng = np.random.default_rng(0)
 
   def load(name: str) -> np.ndarray:

@@ -18,7 +18,7 @@ from jft.errors import UserError
 ALIGNMENT = 64  # bytes
 HUGE = 2 * 2**20  # bytes of a huge page
 AHEAD = 4 * 2**20  # bytes; Linux stops at the device's own limit
-LENT = 8 * 2**20  # bytes that a thread keeps for the blocks it reads
+LENT = 32 * 2**20  # bytes; the most a thread keeps for the blocks it reads
 _OWN = threading.local()
 
 
@@ -98,9 +98,10 @@ def lent(nbytes: int) -> np.ndarray:
   """
   if nbytes > LENT:
     return fresh(nbytes)
-  if not hasattr(_OWN, "room"):
-    _OWN.room = fresh(LENT)
-  return _OWN.room[:nbytes]
+  room = getattr(_OWN, "room", None)
+  if room is None or room.size < nbytes:
+    room = _OWN.room = fresh(nbytes)
+  return room[:nbytes]
 
 
 def read_span(
