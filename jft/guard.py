@@ -22,12 +22,15 @@ class Guard:
     min_history: fewer good losses than this: only NaN and inf are caught.
     min_rise: a spike is also at least this much above the median, relative to
       it, so that a loss that has gone flat does not trip over noise.
+    min_level: it rises by at least this share of the loss training began with:
+      what is learnt by heart has losses of 1e-5, and of 1e-3 without harm.
   """
 
   window: int = 100
   threshold: float = 20.0
   min_history: int = 20
   min_rise: float = 1.0
+  min_level: float = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +60,7 @@ def first_incident(
   guard: Guard,
   history: Sequence[float],
   steps: Sequence[tuple[int, float, float]],
+  level: float | None = None,
 ) -> Incident | None:
   """Returns the first diverged step, or None.
 
@@ -64,6 +68,8 @@ def first_incident(
     guard: the thresholds.
     history: good losses before these steps, oldest first.
     steps: (step, loss, grad_norm) in order.
+    level: of the losses that training began with, by `level_of`; None if the
+      history begins with them.
 
   >>> first_incident(Guard(), [], [(1, 0.5, 1.0), (2, float("nan"), 1.0)]).step
   2
@@ -76,18 +82,38 @@ def first_incident(
     median = float(np.median(recent)) if recent.size else None
     if not (math.isfinite(loss) and math.isfinite(grad_norm)):
       return Incident(step, "not finite", loss, grad_norm, median)
-    if _is_spike(guard, recent, loss):
+    began = level if level is not None else level_of(guard, seen)
+    if _is_spike(guard, recent, loss, began):
       return Incident(step, "spike", loss, grad_norm, median)
     seen.append(loss)
   return None
 
 
-def _is_spike(guard: Guard, recent: np.ndarray, loss: float) -> bool:
-  if recent.size < guard.min_history:
+def level_of(guard: Guard, losses: Sequence[float]) -> float | None:
+  """Returns the level of a training's first losses, None before there are any.
+
+  Args:
+    guard: says how many are needed.
+    losses: good ones, from the first on.
+
+  >>> level_of(Guard(min_history=3), [2.0, 3.0, 1.0, 0.1])
+  2.0
+  """
+  if len(losses) < guard.min_history:
+    return None
+  return abs(float(np.median(losses[: guard.min_history])))
+
+
+def _is_spike(
+  guard: Guard, recent: np.ndarray, loss: float, level: float | None
+) -> bool:
+  if recent.size < guard.min_history or level is None:
     return False
   median = np.median(recent)
   spread = 1.4826 * np.median(np.abs(recent - median))
   rise = loss - median
   return bool(
-    rise > guard.threshold * spread and rise > guard.min_rise * abs(median)
+    rise > guard.threshold * spread
+    and rise > guard.min_rise * abs(median)
+    and rise > guard.min_level * level
   )

@@ -28,6 +28,7 @@ class Record:
     wall_secs: what the processes before this one took, up to their last save.
     before: the held-out metrics before the first update, if they were asked.
     thaws: the steps at which a plateau let a further phase begin.
+    level: of the good losses that training began with, once they are there.
   """
 
   best: stopping.Best = dataclasses.field(default_factory=stopping.Best)
@@ -37,6 +38,7 @@ class Record:
   wall_secs: float = 0.0
   before: Mapping[str, float] = dataclasses.field(default_factory=dict)
   thaws: tuple[int, ...] = ()
+  level: float | None = None
 
   @classmethod
   def from_json(cls, saved: Mapping[str, Any]) -> "Record":
@@ -54,6 +56,7 @@ class Record:
         float(saved["wall_secs"]),
         dict(saved.get("before", {})),
         tuple(int(step) for step in saved.get("thaws", ())),
+        None if (level := saved.get("level")) is None else float(level),
       )
     except (KeyError, TypeError, ValueError) as error:
       raise UserError(
@@ -147,7 +150,9 @@ def log(
   )
   numbers = [(step, float(loss), float(norm)) for step, loss, norm in rows]
   if run.guard and (
-    found := guard.first_incident(run.guard, record.losses, numbers)
+    found := guard.first_incident(
+      run.guard, record.losses, numbers, record.level
+    )
   ):
     at = steps.index(found.step)
     return record, dataclasses.replace(
@@ -155,11 +160,18 @@ def log(
       leaf=None if leaf[at] == blame.NOBODY else leaf[at],
       ids=tuple(np.ravel(ids[at]).tolist()),
     )
-  losses = (*record.losses, *(loss for _, loss, _ in numbers))
-  window = run.guard.window if run.guard else 0
-  return dataclasses.replace(
-    record, losses=losses[len(losses) - window :]
-  ), None
+  return _remember(run, record, [loss for _, loss, _ in numbers]), None
+
+
+def _remember(run: Run, record: Record, losses: Sequence[float]) -> Record:
+  """Returns the record after good losses: what the guard needs of them."""
+  if not run.guard:
+    return record
+  seen, level = (*record.losses, *losses), record.level
+  if level is None:
+    level = guard.level_of(run.guard, seen)
+  seen = seen[max(len(seen) - run.guard.window, 0) :]
+  return dataclasses.replace(record, losses=seen, level=level)
 
 
 def _write_windows(

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from jft.guard import Guard, first_incident
+from jft.guard import Guard, first_incident, level_of
 
 NOISE = np.random.default_rng(0).normal(1.0, 0.1, 400).tolist()
 
@@ -33,3 +33,16 @@ def test_a_flat_loss_does_not_trip_over_small_noise():
 
 def test_few_losses_are_no_history():
   assert first_incident(Guard(), NOISE[:19], steps(100.0)) is None
+
+
+def test_what_is_learnt_by_heart_has_no_spikes():
+  # 200 digits by Prodigy: the losses of a run that was stopped for these.
+  begun = np.linspace(2.9, 0.4, 40).tolist()
+  learnt = [2e-5, 1e-5, 3e-5] * 30
+  late = steps(1e-5, 5e-4, 0.02, 1e-5)
+  assert first_incident(Guard(), [*begun, *learnt], late) is None
+  level = level_of(Guard(), begun)
+  assert first_incident(Guard(), learnt, late, level) is None
+  # Where training began there the same rise is a spike, as is one to 0.5.
+  assert first_incident(Guard(), learnt, late).step == 2
+  assert first_incident(Guard(), learnt, steps(1e-5, 0.5), level).step == 2
