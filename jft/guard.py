@@ -23,14 +23,14 @@ class Guard:
     min_rise: a spike is also at least this much above the median, relative to
       it, so that a loss that has gone flat does not trip over noise.
     min_level: it rises by at least this share of the loss training began with:
-      what is learnt by heart has losses of 1e-5, and of 1e-3 without harm.
+      one odd example among what is learnt by heart is no divergence.
   """
 
   window: int = 100
   threshold: float = 20.0
   min_history: int = 20
   min_rise: float = 1.0
-  min_level: float = 0.1
+  min_level: float = 0.5
 
 
 @dataclasses.dataclass(frozen=True)

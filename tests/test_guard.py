@@ -39,10 +39,10 @@ def test_what_is_learnt_by_heart_has_no_spikes():
   # 200 digits by Prodigy: the losses of a run that was stopped for these.
   begun = np.linspace(2.9, 0.4, 40).tolist()
   learnt = [2e-5, 1e-5, 3e-5] * 30
-  late = steps(1e-5, 5e-4, 0.02, 1e-5)
+  late = steps(1e-5, 5e-4, 0.6, 1e-5)  # 0.6: one example of eight at 5
   assert first_incident(Guard(), [*begun, *learnt], late) is None
   level = level_of(Guard(), begun)
   assert first_incident(Guard(), learnt, late, level) is None
-  # Where training began there the same rise is a spike, as is one to 0.5.
+  # Where training began there the same rise is a spike, as is one to 2.
   assert first_incident(Guard(), learnt, late).step == 2
-  assert first_incident(Guard(), learnt, steps(1e-5, 0.5), level).step == 2
+  assert first_incident(Guard(), learnt, steps(1e-5, 2.0), level).step == 2
