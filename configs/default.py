@@ -43,9 +43,11 @@ def get_config() -> ConfigDict:
         "head_init": "family",
         # Start its bias at the logarithm of the classes' shares in training.
         "head_prior": False,
-        "head_dropout": 0.0,  # Before its last layer.
+        # Before its last layer; 0 leaves what the source has there.
+        "head_dropout": 0.0,
         # Rates in training, where the family has them (-1: the source's own):
-        "dropout": -1.0,  # of states and features,
+        # Of states and features, also before a head whose source says no more:
+        "dropout": -1.0,
         "attention_dropout": -1.0,  # of the attention's weights,
         "drop_path": -1.0,  # of whole branches: stochastic depth.
         # Blocks to keep, in order, one that comes twice doubled (empty: all).

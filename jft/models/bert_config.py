@@ -68,13 +68,6 @@ class BertConfig(TextConfig):
     """Rows of the segments' embedding."""
     return self.token_types
 
-  @classmethod
-  def hf_adjusted(cls, fields: dict[str, Any]) -> dict[str, Any]:
-    """Returns the fields as this family means them, from the file's."""
-    # A classifier_dropout of null, the default, means hidden_dropout_prob.
-    usual = fields.get("dropout", cls.dropout)
-    return {"head_dropout": usual, **fields}
-
 
 def _preset(width: int, depth: int, heads: int) -> BertConfig:
   return BertConfig(width=width, depth=depth, heads=heads, mlp_width=4 * width)

@@ -56,7 +56,7 @@ class DistilBertConfig(TextConfig):
   )
 
   depth: int = 6
-  head_dropout: float = 0.2
+  head_dropout: float | None = 0.2
 
 
 PRESETS: Mapping[str, DistilBertConfig] = types.MappingProxyType(
@@ -103,7 +103,7 @@ class DistilBert(TextEncoder):
 
   def features_head(self, num_classes: int) -> tuple[Head, float]:
     """Returns the family's own classifier and the dropout before it."""
-    rate, widths = self.config.head_dropout, (self.config.width,)
+    rate, widths = self.config.head_rate, (self.config.width,)
     return Head(num_classes, widths, dropout=rate, activation="relu"), 0.0
 
   def tokens_dropout(self) -> float:

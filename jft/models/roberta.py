@@ -79,7 +79,7 @@ class RobertaConfig(TextConfig):
     rows, pad = fields["max_tokens"], fields.get("pad_id", cls.pad_id)
     if type(rows) is type(pad) is int:  # what is no number is refused later
       fields["max_tokens"] = rows - pad - 1
-    return {"head_dropout": fields.get("dropout", cls.dropout), **fields}
+    return fields
 
 
 _LARGE = RobertaConfig(width=1024, depth=24, heads=16, mlp_width=4096)
@@ -135,7 +135,7 @@ class Roberta(TextEncoder):
 
   def features_head(self, num_classes: int) -> tuple[Head, float]:
     """Returns the family's own classifier and the dropout before it."""
-    rate, widths = self.config.head_dropout, (self.config.width,)
+    rate, widths = self.config.head_rate, (self.config.width,)
     return Head(num_classes, widths, dropout=rate, activation="tanh"), rate
 
 

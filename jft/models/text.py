@@ -34,11 +34,11 @@ class TextEncoder(nn.Module):
 
   def features_head(self, num_classes: int) -> tuple[Head | int, float]:
     """Returns the family's own classifier and the dropout before it."""
-    return num_classes, self.config.head_dropout
+    return num_classes, self.config.head_rate
 
   def tokens_dropout(self) -> float:
     """Returns the dropout before a classifier of tokens."""
-    return self.config.head_dropout
+    return self.config.head_rate
 
   @nn.compact
   def __call__(
@@ -93,7 +93,7 @@ class TextEncoder(nn.Module):
     features: Float[Array, "b d"],
     to_words: Callable[[Array], Array],
   ) -> Array:
-    rate = self.config.head_dropout
+    rate = self.config.head_rate
     if self.config.task == "mlm":
       if head != self.config.vocab_size:
         raise UserError(
@@ -105,6 +105,8 @@ class TextEncoder(nn.Module):
       features, rate = x, self.tokens_dropout()
     elif isinstance(head, int):
       head, rate = self.features_head(head)
+    if isinstance(self.num_classes, Head) and self.num_classes.dropout:
+      rate = 0.0  # the head was given its own
     make = make_head(
       head,
       kernel_init=nn.initializers.normal(self.config.init_std),

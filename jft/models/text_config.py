@@ -31,7 +31,7 @@ class TextConfig:
     activation: of the MLP, a key of `ACTIVATIONS`; "gelu" is the exact one.
     norm_eps: added to the variance in every LayerNorm.
     dropout, attention_dropout, head_dropout: rates, of the states, of the
-      attention weights and of what the head reads.
+      attention weights and of what the head reads (None: that of the states).
     init_std: of the normal that fresh kernels and embeddings are drawn from.
     pooling: how states become `features`: "cls_pooler" is a dense and a tanh on
       the first token, "cls" the first token as it is, "mean" the mean over the
@@ -62,7 +62,7 @@ class TextConfig:
   norm_eps: float = 1e-12
   dropout: float = 0.1
   attention_dropout: float = 0.1
-  head_dropout: float = 0.1
+  head_dropout: float | None = None
   init_std: float = 0.02
   pooling: Literal["cls_pooler", "cls", "mean"] = "cls"
   task: Literal["classification", "tokens", "mlm"] = "classification"
@@ -70,11 +70,17 @@ class TextConfig:
 
   def __post_init__(self):
     check_fields(self, CHOICES)
+    check_number(f"{self.title} head_dropout", self.dropout, self.head_rate)
     if self.width % self.heads:
       raise UserError(
         f"{self.title} width {self.width} must be a multiple of heads"
         f" {self.heads}."
       )
+
+  @property
+  def head_rate(self) -> float:
+    """The dropout of what the head reads."""
+    return self.dropout if self.head_dropout is None else self.head_dropout
 
   @property
   def pooler(self) -> bool:
