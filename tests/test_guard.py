@@ -36,7 +36,7 @@ def test_few_losses_are_no_history():
 
 
 def test_what_is_learnt_by_heart_has_no_spikes():
-  # 200 digits by Prodigy: the losses of a run that was stopped for these.
+  # Such losses stopped a run on 200 digits as diverged.
   begun = np.linspace(2.9, 0.4, 40).tolist()
   learnt = [2e-5, 1e-5, 3e-5] * 30
   late = steps(1e-5, 5e-4, 0.6, 1e-5)  # 0.6: one example of eight at 5

@@ -315,6 +315,8 @@ def test_every_setting_of_a_hugging_face_config_arrives():
   # As in transformers: without one of its own the head's follows the states'.
   assert config.head_rate == 0.5
   assert dataclasses.replace(config, dropout=0.0).head_rate == 0.0
+  settings["classifier_dropout"] = 0.0
+  assert bert.BertConfig.from_hf(settings).head_dropout == 0.0
   settings["classifier_dropout"] = 0.25
   own = bert.BertConfig.from_hf(settings)
   assert dataclasses.replace(own, dropout=0.0).head_rate == 0.25

@@ -199,13 +199,15 @@ def test_models_without_segments_do_not_look_at_them():
     ("bert", "tokens", [0.5, 0.0]),
     ("roberta", "tokens", [0.5, 0.0]),
     ("distilbert", "tokens", [0.25, 0.0]),
+    ("bert", Head(3, dropout=0.125), [0.0, 0.125]),  # its own, not both
   ],
 )
 def test_dropout_of_the_heads(family, task, rates, monkeypatch):
   """The order of rates that the head's part asks for, by the originals."""
+  head, task = (3, task) if isinstance(task, str) else (task, "classification")
   made, drawn, inputs = module(
     family,
-    3,
+    head,
     task=task,
     dropout=0.25,
     attention_dropout=0.0,
