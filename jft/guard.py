@@ -24,6 +24,8 @@ class Guard:
       it, so that a loss that has gone flat does not trip over noise.
     min_level: it rises by at least this share of the loss training began with:
       one odd example among what is learnt by heart is no divergence.
+    lasting: spikes in a row that are a divergence; fewer are odd batches, which
+      heavy-tailed losses have whatever their median.
   """
 
   window: int = 100
@@ -31,6 +33,7 @@ class Guard:
   min_history: int = 20
   min_rise: float = 1.0
   min_level: float = 0.5
+  lasting: int = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,13 +59,29 @@ class Incident:
   ids: tuple[int, ...] = ()
 
 
-def first_incident(
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+  """What the guard says of some updates.
+
+  Attributes:
+    incident: the first bad one, if there is one.
+    good: losses that later ones are compared with, oldest first.
+    suspects: spikes at the end, which the next losses may make a divergence;
+      judge them again, before those.
+  """
+
+  incident: Incident | None = None
+  good: tuple[float, ...] = ()
+  suspects: tuple[Incident, ...] = ()
+
+
+def judge(
   guard: Guard,
   history: Sequence[float],
   steps: Sequence[tuple[int, float, float]],
   level: float | None = None,
-) -> Incident | None:
-  """Returns the first diverged step, or None.
+) -> Verdict:
+  """Looks for the first diverged step.
 
   Args:
     guard: the thresholds.
@@ -71,22 +90,29 @@ def first_incident(
     level: of the losses that training began with, by `level_of`; None if the
       history begins with them.
 
-  >>> first_incident(Guard(), [], [(1, 0.5, 1.0), (2, float("nan"), 1.0)]).step
+  >>> judge(Guard(), [], [(1, 0.5, 1.0), (2, float("nan"), 1.0)]).incident.step
   2
-  >>> first_incident(Guard(), [1.0, 1.1] * 10, [(21, 9.0, 1.0)]).reason
-  'spike'
+  >>> jump = [(step, 9.0, 1.0) for step in range(21, 26)]
+  >>> judge(Guard(), [1.0, 1.1] * 10, jump).incident.step
+  21
+  >>> len(judge(Guard(), [1.0, 1.1] * 10, jump[:4]).suspects)
+  4
   """
-  seen = list(history)
+  seen, suspects = list(history), []
   for step, loss, grad_norm in steps:
     recent = np.asarray(seen[-guard.window :])
     median = float(np.median(recent)) if recent.size else None
     if not (math.isfinite(loss) and math.isfinite(grad_norm)):
-      return Incident(step, "not finite", loss, grad_norm, median)
+      return Verdict(Incident(step, "not finite", loss, grad_norm, median))
     began = level if level is not None else level_of(guard, seen)
     if _is_spike(guard, recent, loss, began):
-      return Incident(step, "spike", loss, grad_norm, median)
-    seen.append(loss)
-  return None
+      suspects.append(Incident(step, "spike", loss, grad_norm, median))
+      if len(suspects) == guard.lasting:
+        return Verdict(suspects[0])
+    else:
+      seen += [*(odd.loss for odd in suspects), loss]
+      suspects = []
+  return Verdict(None, tuple(seen[len(history) :]), tuple(suspects))
 
 
 def level_of(guard: Guard, losses: Sequence[float]) -> float | None:

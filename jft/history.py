@@ -29,6 +29,7 @@ class Record:
     before: the held-out metrics before the first update, if they were asked.
     thaws: the steps at which a plateau let a further phase begin.
     level: of the good losses that training began with, once they are there.
+    suspects: the spikes of the last updates, which may be a divergence.
   """
 
   best: stopping.Best = dataclasses.field(default_factory=stopping.Best)
@@ -39,6 +40,7 @@ class Record:
   before: Mapping[str, float] = dataclasses.field(default_factory=dict)
   thaws: tuple[int, ...] = ()
   level: float | None = None
+  suspects: tuple[guard.Incident, ...] = ()
 
   @classmethod
   def from_json(cls, saved: Mapping[str, Any]) -> "Record":
@@ -57,6 +59,10 @@ class Record:
         dict(saved.get("before", {})),
         tuple(int(step) for step in saved.get("thaws", ())),
         None if (level := saved.get("level")) is None else float(level),
+        tuple(
+          guard.Incident(**{**odd, "ids": tuple(odd["ids"])})
+          for odd in saved.get("suspects", ())
+        ),
       )
     except (KeyError, TypeError, ValueError) as error:
       raise UserError(
@@ -148,30 +154,53 @@ def log(
   session.trace.updates(
     attempt, [(*row, sample) for row, sample in zip(rows, ids, strict=True)]
   )
-  numbers = [(step, float(loss), float(norm)) for step, loss, norm in rows]
-  if run.guard and (
-    found := guard.first_incident(
-      run.guard, record.losses, numbers, record.level
-    )
-  ):
-    at = steps.index(found.step)
-    return record, dataclasses.replace(
-      found,
-      leaf=None if leaf[at] == blame.NOBODY else leaf[at],
-      ids=tuple(np.ravel(ids[at]).tolist()),
-    )
-  return _remember(run, record, [loss for _, loss, _ in numbers]), None
-
-
-def _remember(run: Run, record: Record, losses: Sequence[float]) -> Record:
-  """Returns the record after good losses: what the guard needs of them."""
   if not run.guard:
-    return record
+    return record, None
+  odd = [(one.step, one.loss, one.grad_norm) for one in record.suspects]
+  if not run.guard:
+    return record, None
+  samples = dict(zip(steps, ids, strict=True))
+  leaves = dict(zip(steps, leaf, strict=True))
+  odd = [(one.step, one.loss, one.grad_norm) for one in record.suspects]
+  numbers = [(step, float(loss), float(norm)) for step, loss, norm in rows]
+  said = guard.judge(run.guard, record.losses, [*odd, *numbers], record.level)
+  known = {one.step: one for one in record.suspects}
+  told = [
+    known.get(found.step) or _with_samples(found, samples, leaves)
+    for found in (said.suspects if said.incident is None else [said.incident])
+  ]
+  if said.incident:
+    return record, told[0]
+  return _remember(run.guard, record, said.good, tuple(told)), None
+
+
+def _with_samples(
+  found: guard.Incident,
+  samples: Mapping[int, Any],
+  leaves: Mapping[int, int],
+) -> guard.Incident:
+  leaf = leaves[found.step]
+  return dataclasses.replace(
+    found,
+    leaf=None if leaf == blame.NOBODY else leaf,
+    ids=tuple(np.ravel(samples[found.step]).tolist()),
+  )
+
+
+def _remember(
+  thresholds: guard.Guard,
+  record: Record,
+  losses: Sequence[float],
+  suspects: tuple[guard.Incident, ...],
+) -> Record:
+  """Returns the record after good losses: what the guard needs of them."""
   seen, level = (*record.losses, *losses), record.level
   if level is None:
-    level = guard.level_of(run.guard, seen)
-  seen = seen[max(len(seen) - run.guard.window, 0) :]
-  return dataclasses.replace(record, losses=seen, level=level)
+    level = guard.level_of(thresholds, seen)
+  seen = seen[max(len(seen) - thresholds.window, 0) :]
+  return dataclasses.replace(
+    record, losses=seen, level=level, suspects=suspects
+  )
 
 
 def _write_windows(

@@ -298,7 +298,7 @@ def _save(session: Session, state, record: Record, metrics) -> None:
     state,
     metrics=metrics,
     extra=record.as_json(session.elapsed_secs),
-    good=True,
+    good=not record.suspects,
   )
   session.push()
 

@@ -17,16 +17,14 @@ def roll_back(
   Args:
     session: the run.
     state: the diverged one.
-    record: as it was at the last good step.
+    record: as it was before the updates since the last evaluation.
     found: what happened.
 
   Returns:
     The state and the record to go on with, and "running" or "diverged".
   """
   run, ckpt = session.run, session.checkpointer
-  target = ckpt.latest_step
-  if target is None:
-    raise UserError("no checkpoint to roll back to: the folder was emptied.")
+  target, record = _last_good(session, record, found)
   incident = {
     **dataclasses.asdict(found),
     "leaf": _name(state, found.leaf),
@@ -47,6 +45,27 @@ def roll_back(
     return state, record, "diverged"
   state = history.cut(state, run, record)
   return run.step_at(target).replicate(state), record, "running"
+
+
+def _last_good(
+  session: Session, record: Record, found: guard.Incident
+) -> tuple[int, Record]:
+  """Returns the newest step before the incident, and the record of then."""
+  ckpt = session.checkpointer
+  target = ckpt.latest_step
+  if target is None:
+    raise UserError("no checkpoint to roll back to: the folder was emptied.")
+  if not record.suspects:
+    return target, record
+  # It was saved among spikes that were not yet known to be a divergence.
+  target = ckpt.good_step
+  if target is None or target >= min(found.step, record.suspects[0].step):
+    raise UserError(
+      f"no checkpoint from before step {record.suspects[0].step}, where the"
+      " loss began to spike: the folder has lost some."
+    )
+  saved = Record.from_json(ckpt.read_extra(target))
+  return target, dataclasses.replace(saved, wall_secs=record.wall_secs)
 
 
 def _action(session: Session, record: Record, step: int, target: int) -> dict:

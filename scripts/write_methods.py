@@ -16,6 +16,7 @@ import os
 import pathlib
 import statistics
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -27,6 +28,7 @@ os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
 import effects as measured  # noqa: E402
 import methods  # noqa: E402
 import recipes  # noqa: E402
+from effect_tasks import TASKS, derive  # noqa: E402
 
 from jft import config as configs  # noqa: E402
 from jft.build import build  # noqa: E402
@@ -43,6 +45,11 @@ TITLES = {
   "reg": "Regularisation, averages, optimizers",
   "aug": "Augmentation",
 }
+METRICS = {
+  "macro_f1": "mean F1 of the classes",
+  "spearman": "Spearman",
+  "recall_at_1": "recall at 1",
+}
 BASES = {
   "minilm": "sst2_minilm",
   "resnet50": "hymenoptera_resnet50",
@@ -56,12 +63,21 @@ def step_costs(recipe: str, lines: list[str]) -> dict[str, float]:
   return methods.counted(run, methods.compiled(run)[0])
 
 
-def lines_of(entry: dict) -> tuple[str, list[str]]:
-  """Returns the recipe a method is counted in, and full tuning's lines."""
+def lines_of(entry: dict) -> tuple[str, list[str], list[str]]:
+  """Returns the recipe a method is counted in, its lines and full tuning's.
+
+  A method that only its own task has is counted in that.
+  """
   base = entry["base"]
+  if base == "none" and entry.get("task") and not entry.get("after"):
+    plans = measured.plans(entry)
+    mine, full = ([*plan.lines] for plan in plans)
+    fits = not plans[0].before
+    return TASKS[entry["task"]].recipe if fits else "none", mine, full
   recipe = "quickstart" if base == "any" else BASES.get(base, base)
   full = measured.FULL if recipe == "quickstart" else measured.FULL[:1]
-  return recipe, [*full, *entry.get("setting", ())]
+  full = [*full, *entry.get("setting", ())]
+  return recipe, [*full, *entry["config"]], full
 
 
 def count_all(chosen: list[str]) -> None:
@@ -72,10 +88,10 @@ def count_all(chosen: list[str]) -> None:
   """
   found = recipes.recorded(COSTS)
   for entry in methods.known().values():
-    recipe, base = lines_of(entry)
+    recipe, mine, full = lines_of(entry)
     if recipe == "none" or (chosen and recipe not in chosen):
       continue
-    for lines in (base, [*base, *entry["config"]]):
+    for lines in (full, mine):
       key = " ".join([recipe, *lines])
       if key in found:
         continue
@@ -95,25 +111,24 @@ def effect_cell(entry: dict) -> str:
   task = measured.task_of(entry)
   if task is None:
     return entry["effect"]
-  known = known_of(task)
-  mine, base = (
-    measured.key_of(task, measured.lines_of(task, x)) for x in (entry, None)
-  )
-  with_it, without = known.get(mine, {}), known.get(base, {})
+  known, plans = known_of(task), measured.plans(entry)
+  with_it, without = (known.get(plan.key, {}) for plan in plans)
   both = [seed for seed in with_it if seed in without]
   if not both:
     return ""
   added = [with_it[seed] - without[seed] for seed in both]
   mean = statistics.mean(with_it[seed] for seed in both)
   seeds = "1 seed" if len(both) == 1 else f"{len(both)} seeds"
-  if mine == base:
-    return f"{task}: {mean:.4f}, {seeds}"
+  metric = TASKS[task].metric.removeprefix("test/")
+  where = task if metric == "accuracy" else f"{task}, {METRICS[metric]}"
+  if plans[0] == plans[1]:
+    return f"{where}: {mean:.4f}, {seeds}"
   said = [entry["note"]] if "note" in entry else []
   if "rate" in entry:
     said.append(f"at {entry['rate']:g} of LoRA's rate")
   return "; ".join(
     (
-      f"{task}: {mean:.4f}, {statistics.mean(added):+.4f}"
+      f"{where}: {mean:.4f}, {statistics.mean(added):+.4f}"
       f" [{min(added):+.4f} to {max(added):+.4f}], {seeds}",
       *said,
     )
@@ -122,9 +137,8 @@ def effect_cell(entry: dict) -> str:
 
 def cost_cells(entry: dict, found: dict) -> list[str]:
   """Returns trainable share, FLOPs and memory against full fine-tuning."""
-  recipe, base = lines_of(entry)
-  full = found.get(" ".join([recipe, *base]))
-  mine = found.get(" ".join([recipe, *base, *entry["config"]]))
+  recipe, *both = lines_of(entry)
+  mine, full = (found.get(" ".join([recipe, *lines])) for lines in both)
   if not full or not mine or "error" in mine:
     return ["", "", "", ""]
   return [
@@ -216,11 +230,13 @@ def against_torch() -> list[str]:
     "|---|---|---|---|---|",
   ]
   for name, row in found["methods"].items():
-    theirs = [run["accuracy"] for run in row["torch"]]
+    mine, theirs = (
+      [run["accuracy"] for run in row[side]] for side in ("jft", "torch")
+    )
     sizes = {row["jft_trainable"], *(run["trainable"] for run in row["torch"])}
     counted = " and ".join(f"{size:,}" for size in sorted(sizes))
     lines.append(
-      f"| {name} | {spread(row['jft'])} | {spread(theirs)} | {len(theirs)} |"
+      f"| {name} | {spread(mine)} | {spread(theirs)} | {len(theirs)} |"
       f" {counted} |"
     )
   return [*lines, ""]
@@ -233,7 +249,9 @@ def spread(values: list[float]) -> str:
 
 def main() -> None:
   if "--no-costs" not in sys.argv:
-    count_all([name for name in sys.argv[1:] if not name.startswith("--")])
+    with tempfile.TemporaryDirectory() as folder:
+      derive(pathlib.Path(folder))
+      count_all([name for name in sys.argv[1:] if not name.startswith("--")])
   found = recipes.recorded(COSTS)
   lines = [
     "# Methods",
@@ -242,9 +260,14 @@ def main() -> None:
     " of a config (`--config.LINE`) and a pure function. FLOPs and memory are"
     " those of the compiled train step (the last phase's), as a share of full"
     " fine-tuning of the same recipe with the same batch. Effects are test"
-    " accuracies of 200 digits or 500 sentences of SST-2, all fine-tuned with"
-    " the method (or by it, where it says what is trained), and the difference"
-    " from full fine-tuning with the same seeds (`benchmarks/effects.py`). An"
+    " accuracies, or what else is named, of a small task: 200 digits (`digits`),"
+    " 500 sentences of SST-2 (`sst2`), 400 text messages of which an eighth is"
+    " spam (`sms`), 1,000 pairs of the STS benchmark with their similarity"
+    " (`stsb`), 500 of those that say the same (`pairs`), the kinds of names in"
+    " 3,394 tweets of WNUT 2017 (`entities`), 206 photographs by"
+    " EfficientNet-Lite0 (`ants`). All is fine-tuned with the method (or by it,"
+    " where it says what is trained); the difference is from full fine-tuning,"
+    " or what else is named, with the same seeds (`benchmarks/effects.py`). An"
     " empty cell has not been measured yet. Tests are named by their path in"
     " tests/.",
     "",

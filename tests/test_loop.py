@@ -19,6 +19,7 @@ from jft import (
   build,
   evaluation,
   finish,
+  guard,
   history,
   interrupt,
   leaves,
@@ -610,6 +611,35 @@ def test_too_many_roll_backs_fail_the_run(
     loop.fit(
       tiny.recipe(source, "guard.max_retries=1"), tmp_path
     )  # a scheduler that starts it again gets no further
+
+
+@pytest.mark.parametrize("odd", [4, 5])
+def test_a_spike_that_lasts_rolls_back_and_odd_batches_do_not(
+  source, straight, tmp_path, monkeypatch, odd
+):
+  """The first two are before the evaluation of step 8, which saves."""
+  losses = [r["train/loss"] for r in straight.rows if "train/loss" in r]
+  spikes = losses[6 : 6 + odd]
+  monkeypatch.setattr(guard, "_is_spike", lambda *seen: seen[2] in spikes)
+  config = tiny.recipe(source)
+  run = fit(config, tmp_path / "straight")
+  incidents = run.summary["incidents"]
+  if odd == 4:
+    assert incidents == []
+    assert tiny.same_bits(run.last, straight.last)
+  else:
+    (incident,) = incidents
+    assert (incident["step"], incident["reason"]) == (7, "spike")
+    assert incident["rolled_back_to"] == 4  # Not 8, which is among spikes.
+    assert incident["batches_skipped"] == [4, 7]
+    batch = build.build(config).splits.train.batch_at(6)
+    assert incident["ids"] == batch["id"].tolist()
+  with monkeypatch.context() as patch:
+    interrupt_at(patch, 9)
+    fit(config, tmp_path / "resumed")
+  resumed = fit(config, tmp_path / "resumed")
+  assert tiny.same_bits(resumed.last, run.last)
+  assert resumed.summary["incidents"] == incidents
 
 
 def test_without_the_guard_a_nan_batch_is_the_end_of_it(
