@@ -54,6 +54,7 @@ TASKS = types.MappingProxyType(
       (
         *("task.name=regression", "task.loss=mse", "model.pooling=cls_pooler"),
         *("data.train_examples=1000", *_STSB),
+        *("data.validation=", "data.validation_fraction=0.05"),
       ),
       {"full": 1e-4},
       metric="test/spearman",

@@ -300,8 +300,9 @@ def get_config() -> ConfigDict:
         # Discriminative rates: ordered ((regex, share), ...) over the names of
         # trained parameters, on top of the above (empty: 1 for all).
         "lr_rules": (),
-        # Factor on all rates in each phase, such as (1.0, 0.1) after
-        # `tune.head_first` (empty: 1).
+        # Factor on all rates in each phase (empty: 1). A new head alone, after
+        # `tune.head_first` or "lp_ft", learns little at the rate of pretrained
+        # weights: (100.0, 1.0).
         "phase_lr_scales": (),
         # "constant", "linear", "cosine", "polynomial" or "step".
         "schedule": "cosine",

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 import tiny
+from golden import text as case
 
 from jft import config as configs
 from jft import data
@@ -51,6 +52,21 @@ def test_a_head_of_which_nothing_is_asked_is_the_familys_own(source):
   assert load_net(tuned, NAMES).spec.head == 2
   probe = recipe(source, "tune.preset=linear_probe", "tune.blocks=0")
   assert load_net(probe, NAMES).spec.head == Head(2)
+
+
+@pytest.mark.parametrize("family", ["roberta", "distilbert"])
+def test_dropout_leaves_the_familys_own_head(family, tmp_path):
+  """Which has two layers; of tokens it has one, with dropout before it."""
+  case.load(tmp_path, family, "classification")
+  rate = ("model.head_dropout=0.375", "tune.preset=full", "tune.blocks=0")
+  made = load_net(recipe(tmp_path, *rate), NAMES)
+  assert set(made.params["head"]) == {"dense_00", "out"}
+  assert made.spec.config.head_dropout == 0.375
+  assert made.spec.head == 2
+  tags = load_net(
+    recipe(tmp_path, *rate, "task.name=token_classification"), NAMES
+  )
+  assert tags.spec.head == Head(2, dropout=0.375)
 
 
 def test_a_prior_is_the_shares_of_the_training_classes(source):

@@ -57,6 +57,8 @@ def load_net(
   }
   options |= {name: model[name] for name in RATES if model[name] >= 0}
   head = _head(config, task.outputs(config, label_names), train)
+  if _is_own_with_dropout(config, head):
+    options["head_dropout"], head = model.head_dropout, head.num_classes
   made = _loaded(model, head, key, options)
   if config.task.name == "masked_lm" and made.spec.num_classes is None:
     # The source only reads: a new head, of all words.
@@ -112,6 +114,30 @@ def _head(
   return outputs if own else head
 
 
+def _is_own_with_dropout(config: Any, head: Head | int | None) -> bool:
+  """Is it the family's own head, of which the family knows the rate?
+
+  A classifier of tokens is one dense layer anyway.
+  """
+  own = config.tune.preset != "linear_probe"
+  if (
+    not own
+    or not isinstance(head, Head)
+    or config.task.name == "token_classification"
+  ):
+    return False
+  plain = head == Head(head.num_classes, dropout=config.model.head_dropout)
+  return plain and hasattr(_architecture(config.model), "head_dropout")
+
+
+def _architecture(model: Any) -> Any:
+  """Returns the source's architecture, without its weights."""
+  if not model.source:
+    return families.preset(model.arch)[1]
+  located = hub.locate(model.source)
+  return loading.architecture(located, model.arch or None)[1]
+
+
 def _shares(train: Source, classes: int) -> tuple[float, ...]:
   counts = np.bincount(data.labels_of(train), minlength=classes)
   # A class that training does not have is not impossible: half an example.
@@ -122,13 +148,13 @@ def _vocabulary(model: Any) -> dict[str, Any]:
   """The rows that a source's embedding needs for new tokens."""
   if not model.new_tokens:
     return {}
-  located = hub.locate(model.source)
-  if located.tokenizer is None:
+  tokenizer = hub.locate(model.source).tokenizer
+  if tokenizer is None:
     raise UserError(
       f"model.new_tokens: {model.source!r} has no tokenizer to add them to."
     )
   encoder = data.load_tokenizer(
-    located.tokenizer, max_length=8, new_tokens=model.new_tokens
+    tokenizer, max_length=8, new_tokens=model.new_tokens
   ).encoder
-  config = loading.architecture(located, model.arch or None)[1]
-  return {"vocab_size": max(encoder.get_vocab_size(), config.vocab_size)}
+  known = _architecture(model).vocab_size
+  return {"vocab_size": max(encoder.get_vocab_size(), known)}
