@@ -158,18 +158,24 @@ def quadratic_kappa(label: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def ranks_of_own(
-  query: np.ndarray, passage: np.ndarray, temperature: float = 1.0
+  query: np.ndarray,
+  passage: np.ndarray,
+  temperature: float = 1.0,
+  texts: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
   """Returns the place of each query's own passage, from 1, and its surprise.
 
   Passages are ordered by their cosine; those that are as near as one's own
   stand before it. The surprise is -log of the own passage's softmax of cosines
-  over the temperature.
+  over the temperature. A passage that is there twice counts once, and one that
+  belongs to the same query elsewhere is no rival.
 
   Args:
     query: Float["n d"].
     passage: Float["m d"], the first n are the queries' own.
     temperature: of the softmax.
+    texts: UInt["n 2"] and UInt["m 2"], equal for equal queries and passages;
+      None: all differ.
 
   Returns:
     Int64["n"], and Float64["n"].
@@ -178,10 +184,16 @@ def ranks_of_own(
   [2, 2]
   """
   queries, passages = unit(query), unit(passage)
+  again, others = _repeats(len(queries), texts)
   ranks, surprise = [], []
   for start in range(0, len(queries), _ROWS):
     cosines = queries[start : start + _ROWS] @ passages.T
-    own = cosines[np.arange(len(cosines)), np.arange(len(cosines)) + start]
+    rows = np.arange(len(cosines))
+    own = cosines[rows, rows + start]
+    cosines[:, again] = -np.inf
+    for row in rows:
+      cosines[row, others[start + row]] = -np.inf
+    cosines[rows, rows + start] = own
     # Not "own <= cosines": what is no number is never found.
     ranks.append(cosines.shape[1] - (cosines < own[:, None]).sum(1))
     scores = cosines / temperature
@@ -189,6 +201,23 @@ def ranks_of_own(
     total = np.log(np.exp(scores - most[:, None]).sum(1)) + most
     surprise.append(total - own / temperature)
   return np.concatenate(ranks), np.concatenate(surprise)
+
+
+def _repeats(
+  rows: int, texts: tuple[np.ndarray, np.ndarray] | None
+) -> tuple[np.ndarray, list[list[int]]]:
+  """Returns the passages seen before, and those that are right for each row."""
+  if texts is None:
+    return np.zeros(0, int), [[]] * rows
+  queries, passages = ([*map(tuple, names.tolist())] for names in texts)
+  places: dict[tuple, list[int]] = {}
+  for place, passage in enumerate(passages):
+    places.setdefault(passage, []).append(place)
+  right: dict[tuple, set[int]] = {}
+  for query, passage in zip(queries, passages[:rows], strict=True):
+    right.setdefault(query, set()).update(places[passage])
+  again = [place for found in places.values() for place in found[1:]]
+  return np.array(again, int), [[*right[query]] for query in queries]
 
 
 def unit(x: np.ndarray) -> np.ndarray:

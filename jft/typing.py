@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Int, PyTree, Shaped, UInt8
+from jaxtyping import Bool, Float, Int, PyTree, Shaped, UInt8, UInt32
 
 Array = jax.Array
 Key = jax.Array
@@ -72,5 +72,6 @@ __all__ = [
   "Sequence",
   "Shaped",
   "UInt8",
+  "UInt32",
   "Variables",
 ]

@@ -112,3 +112,51 @@ def test_triplets_need_no_other_example():
     np.linalg.norm(features[:, 0] - features[:, i], axis=-1) for i in (1, 2)
   )
   assert loss == pytest.approx(np.maximum(1 + near - far, 0).mean(), rel=1e-5)
+
+
+# Row 2 asks what row 0 does, row 3 has row 1's passage, and a wrong passage of
+# one row may be another's right one.
+TWICE = np.array(
+  [[[1], [11], [12]], [[2], [12], [21]], [[1], [13], [22]], [[3], [12], [13]]]
+).astype(np.int32)
+RIVALS = (  # each row's, of the passages 11, 12, 13, 12 and the wrong 12, 21...
+  [0, 1, 3, 4, 5, 6, 7],
+  [0, 1, 2, 5, 6, 7],
+  [1, 2, 3, 4, 5, 6],
+  [0, 2, 3, 5, 6, 7],
+)
+
+
+def test_equal_texts_are_no_rivals_in_training():
+  given = {**batch(rows=4, texts=3, real=4), "input_ids": TWICE}
+  one, loss = updated(parallel.pmap, 1, tasks.retrieval(temperature=0.5), given)
+  other, _ = updated(parallel.pmap, 4, tasks.retrieval(temperature=0.5), given)
+  np.testing.assert_allclose(other, one, atol=1e-6)
+  unit = metrics.unit(TABLE[TWICE].sum(2))
+  passages = np.concatenate([unit[:, 1], unit[:, 2]])
+  wanted = []
+  for i, rivals in enumerate(RIVALS):
+    scores = passages @ unit[i, 0] / 0.5
+    wanted.append(np.log(np.exp(scores[rivals]).sum()) - scores[i])
+  assert loss == pytest.approx(np.mean(wanted), rel=1e-5)
+
+
+def test_equal_texts_count_once_in_evaluation():
+  given = {**batch(rows=4, texts=3, real=4), "input_ids": TWICE}
+  task = tasks.retrieval(temperature=0.5)
+  step = jax.jit(make_eval_step(APPLY, task))
+  seen = evaluation.predict(step, NET.variables, [given])
+  unit = metrics.unit(TABLE[TWICE].sum(2))
+  table = {int(TWICE[i, j, 0]): unit[i, j] for i, j in np.ndindex(4, 3)}
+  right = {1: {11, 13}, 2: {12}, 3: {12}}
+  ranks, losses = [], []
+  for query, own in TWICE[:, :2, 0].tolist():
+    others = {11, 12, 13, 21, 22} - right[query]
+    scores = {p: table[p] @ table[query] for p in (own, *others)}
+    ranks.append(1 + sum(scores[p] >= scores[own] for p in others))
+    total = sum(np.exp(score / 0.5) for score in scores.values())
+    losses.append(np.log(total) - scores[own] / 0.5)
+  found = evaluation.measure(task, seen)
+  assert found["mrr"] == pytest.approx(np.mean(1 / np.array(ranks)))
+  assert found["recall_at_1"] == np.mean(np.array(ranks) == 1)
+  assert found["loss"] == pytest.approx(np.mean(losses), rel=1e-5)

@@ -57,7 +57,7 @@ def load_net(
   }
   options |= {name: model[name] for name in RATES if model[name] >= 0}
   head = _head(config, task.outputs(config, label_names), train)
-  if _is_own_with_dropout(config, head):
+  if isinstance(head, Head) and _is_own_with_dropout(config, head):
     options["head_dropout"], head = model.head_dropout, head.num_classes
   made = _loaded(model, head, key, options)
   if config.task.name == "masked_lm" and made.spec.num_classes is None:
@@ -114,7 +114,7 @@ def _head(
   return outputs if own else head
 
 
-def _is_own_with_dropout(config: Any, head: Head | int | None) -> bool:
+def _is_own_with_dropout(config: Any, head: Head) -> bool:
   """Is it the family's own head, of which the family knows the rate?
 
   A classifier of tokens is one dense layer anyway.

@@ -7,7 +7,7 @@ makes that the batch of all devices.
 import jax
 import jax.numpy as jnp
 
-from jft.typing import Array, Float
+from jft.typing import Array, Bool, Float, UInt32
 
 _LEAST = 1e-8
 _EPS = 1e-6  # PyTorch's, added to each difference before the distance.
@@ -28,6 +28,7 @@ def multiple_negatives_ranking(
   *,
   negative: Float[Array, "b d"] | None = None,
   mask: Float[Array, "b"] | None = None,
+  texts: UInt32[Array, "b s 2"] | None = None,
   temperature: float = 0.05,
   symmetric: bool = False,
   axis_name: str | None = None,
@@ -41,6 +42,9 @@ def multiple_negatives_ranking(
     passage: the vector that belongs to it; those of the others do not.
     negative: vectors that belong to none of the batch's queries.
     mask: 0 on padding, which is no one's passage.
+    texts: equal for equal texts, of queries, passages and negatives: a passage
+      that is there twice, or belongs to the same query elsewhere, is no
+      negative. None: all differ.
     temperature: its inverse is sentence-transformers' `scale`.
     symmetric: the mean with finding a passage's query among all queries.
     axis_name: of the devices that share a batch.
@@ -62,11 +66,27 @@ def multiple_negatives_ranking(
   if negative is not None:
     passages = jnp.concatenate([passages, _everyone(negative, axis_name)])
     allowed = jnp.concatenate([real, real])
-  loss = _found(query, passages, allowed, own, temperature)
+  rivals = jnp.broadcast_to(allowed, (len(query), len(passages)))
+  askers = rivals[:, : len(real)]
+  if texts is not None:
+    same_query, same = _same(texts, _everyone(texts, axis_name))
+    rivals &= ~same.at[:, : len(real)].set(same[:, : len(real)] | same_query)
+    askers &= ~(same_query | same[:, : len(real)])
+  loss = _found(query, passages, rivals, own, temperature)
   if not symmetric:
     return loss
   queries = _everyone(query, axis_name)
-  return 0.5 * (loss + _found(passage, queries, real, own, temperature))
+  return 0.5 * (loss + _found(passage, queries, askers, own, temperature))
+
+
+def _same(own: Array, everyone: Array) -> tuple[Array, Array]:
+  """Returns which queries and which passages, all in a row, equal one's own."""
+  passages = jnp.concatenate([*jnp.moveaxis(everyone[:, 1:], 1, 0)])
+  return _equal(own[:, 0], everyone[:, 0]), _equal(own[:, 1], passages)
+
+
+def _equal(x: Array, y: Array) -> Bool[Array, "b c"]:
+  return jnp.all(x[:, None] == y[None], axis=-1)
 
 
 def triplet_margin(
@@ -98,7 +118,7 @@ def _found(
 ) -> Array:
   scores = cosines(query, passages) / temperature
   # A padded query keeps its own passage, so that its loss is a number.
-  keep = allowed[None, :] | (jnp.arange(len(passages)) == own[:, None])
+  keep = allowed | (jnp.arange(len(passages)) == own[:, None])
   scores = jnp.where(keep, scores, -jnp.inf)
   right = jnp.take_along_axis(scores, own[:, None], axis=-1)[:, 0]
   return jax.nn.logsumexp(scores, axis=-1) - right

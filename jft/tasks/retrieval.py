@@ -29,12 +29,13 @@ def retrieval(
 ) -> Task:
   """A query's passage among all others: ranking by in-batch negatives.
 
-  The model's `features` are [b s d]: of the query, of its passage and, with
-  s = 3, of a passage that does not belong to it. In training, what a query is
-  compared with are the passages of the whole batch, on all devices. In
-  evaluation they are those of the whole split, so no number depends on the
-  batch size: `recall_at_1`, `recall_at_10`, `mrr`, and of the ranking loss
-  `loss`.
+  The model's `features` are [b s d], as `siamese.apart` makes them: of the
+  query, of its passage and, with s = 3, of a passage that does not belong to
+  it. In training, what a query is compared with are the passages of the whole
+  batch, on all devices. In evaluation they are those of the whole split, so no
+  number depends on the batch size: `recall_at_1`, `recall_at_10`, `mrr`, and of
+  the ranking loss `loss`. A passage that is there twice counts once, and what
+  belongs to an equal query is never a wrong answer.
 
   Args:
     temperature: what cosines are divided by.
@@ -51,7 +52,7 @@ def retrieval(
     loss=loss,
     metrics={},
     across=True,
-    kept=lambda outputs: {"features": outputs["features"]},
+    kept=_kept,
     summary=functools.partial(
       _summary, None if margin is not None else temperature, symmetric
     ),
@@ -59,6 +60,10 @@ def retrieval(
     answer=lambda label, names: "they belong together",
     name="retrieval",
   )
+
+
+def _kept(outputs: Outputs) -> dict[str, Array]:
+  return {name: outputs[name] for name in ("features", "texts")}
 
 
 def _ranking(
@@ -74,6 +79,7 @@ def _ranking(
     features[:, 0],
     features[:, 1],
     negative=features[:, 2] if features.shape[1] > 2 else None,
+    texts=outputs["texts"],
     mask=batch["mask"],
     temperature=temperature,
     symmetric=symmetric,
@@ -96,10 +102,12 @@ def _summary(
   temperature: float | None, symmetric: bool, seen: Any
 ) -> dict[str, float]:
   features = seen.outputs["features"]
-  query, passages = features[:, 0], features[:, 1]
-  if features.shape[1] > 2:
-    passages = np.concatenate([passages, features[:, 2]])
-  ranks, own = metrics.ranks_of_own(query, passages, temperature or 1.0)
+  # The passages of all, then what belongs to none.
+  query, passages = features[:, 0], _flat(features[:, 1:])
+  texts = seen.outputs["texts"]
+  ranks, own = metrics.ranks_of_own(
+    query, passages, temperature or 1.0, (texts[:, 0], _flat(texts[:, 1:]))
+  )
   found = {
     "recall_at_1": float((ranks <= 1).mean()),
     f"recall_at_{_LARGEST}": float((ranks <= _LARGEST).mean()),
@@ -108,9 +116,16 @@ def _summary(
   if temperature is None:
     return found
   if symmetric:
-    _, back = metrics.ranks_of_own(features[:, 1], query, temperature)
+    _, back = metrics.ranks_of_own(
+      features[:, 1], query, temperature, (texts[:, 1], texts[:, 0])
+    )
     own = (own + back) / 2
   return {**found, "loss": float(own.mean())}
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+  """Returns [b s ...] as [s * b ...]: the first of all, the second of all."""
+  return np.concatenate([*np.moveaxis(x, 1, 0)])
 
 
 def _rows(seen: Any, names: Sequence[str]) -> list[dict[str, Any]]:
