@@ -271,6 +271,7 @@ def main() -> None:
     " empty cell has not been measured yet. Tests are named by their path in"
     " tests/.",
     "",
+    *(methods.FOLDER / "methods" / "begin.md").read_text().splitlines(),
   ]
   paths = {p.stem: p for p in (methods.FOLDER / "methods").glob("*.toml")}
   for stem in TITLES:
