@@ -156,34 +156,38 @@ def log(
   )
   if not run.guard:
     return record, None
-  odd = [(one.step, one.loss, one.grad_norm) for one in record.suspects]
-  if not run.guard:
-    return record, None
-  samples = dict(zip(steps, ids, strict=True))
-  leaves = dict(zip(steps, leaf, strict=True))
-  odd = [(one.step, one.loss, one.grad_norm) for one in record.suspects]
-  numbers = [(step, float(loss), float(norm)) for step, loss, norm in rows]
-  said = guard.judge(run.guard, record.losses, [*odd, *numbers], record.level)
-  known = {one.step: one for one in record.suspects}
+  seen = {
+    step: (float(loss), float(norm), bad, sample)
+    for (step, loss, norm), bad, sample in zip(rows, leaf, ids, strict=True)
+  }
+  return _judge(run.guard, record, seen)
+
+
+def _judge(
+  thresholds: guard.Guard,
+  record: Record,
+  seen: Mapping[int, tuple[float, float, int, Any]],
+) -> tuple[Record, guard.Incident | None]:
+  """Judges {step: (loss, gradient norm, bad leaf, ids)}, and what was open."""
+  suspects = {odd.step: odd for odd in record.suspects}
+  steps = [(odd.step, odd.loss, odd.grad_norm) for odd in suspects.values()]
+  steps += [(step, loss, norm) for step, (loss, norm, *_) in seen.items()]
+  said = guard.judge(thresholds, record.losses, steps, record.level)
+  found = [said.incident] if said.incident else said.suspects
   told = [
-    known.get(found.step) or _with_samples(found, samples, leaves)
-    for found in (said.suspects if said.incident is None else [said.incident])
+    suspects.get(odd.step) or _with_samples(odd, *seen[odd.step][2:])
+    for odd in found
   ]
   if said.incident:
     return record, told[0]
-  return _remember(run.guard, record, said.good, tuple(told)), None
+  return _remember(thresholds, record, said.good, tuple(told)), None
 
 
-def _with_samples(
-  found: guard.Incident,
-  samples: Mapping[int, Any],
-  leaves: Mapping[int, int],
-) -> guard.Incident:
-  leaf = leaves[found.step]
+def _with_samples(found: guard.Incident, leaf: int, ids: Any) -> guard.Incident:
   return dataclasses.replace(
     found,
     leaf=None if leaf == blame.NOBODY else leaf,
-    ids=tuple(np.ravel(samples[found.step]).tolist()),
+    ids=tuple(np.ravel(ids).tolist()),
   )
 
 
