@@ -61,7 +61,8 @@ def get_config() -> ConfigDict:
         # Sources: "sklearn:digits", "tfds:NAME/SPLIT", "idx:FOLDER/SPLIT",
         # "folder:PATH", "csv:PATH", "jsonl:PATH", "conll:PATH" (words with
         # tags); of documents "text:PATH" (also "text:PATH[:90%]", the first of
-        # its lines), "json:PATH", "jsonl:PATH". $VARIABLES are expanded.
+        # its lines), "json:PATH", "jsonl:PATH", "csv:PATH". $VARIABLES are
+        # expanded.
         "train": "",
         # As "train"; empty: cut off the training source, by content hash.
         "validation": "",

@@ -45,6 +45,7 @@ def complete_files(
       messages=c.messages_column,
       prompt=c.prompt,
       system=c.system,
+      header=c.header,
     )
   ]
   tokenizer = make_tokenizer(config, net.spec)

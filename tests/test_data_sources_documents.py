@@ -1,9 +1,9 @@
+import csv
 import json
 
 import pytest
 
 from jft import data
-from jft.data.sources import documents
 from jft.errors import UserError
 
 
@@ -59,6 +59,43 @@ def test_a_prompt_and_its_answer_are_two_turns(tmp_path):
       ("assistant", "4"),
     ),
   }
+
+
+def test_rows_of_a_table_are_documents_as_objects_are(tmp_path):
+  rows = [
+    {"q": "2+2?", "x": 'a "b",\nc', "a": "4"},
+    {"q": "é", "x": "", "a": "5"},
+  ]
+  table, objects = tmp_path / "a.csv", lines(tmp_path / "a.jsonl", *rows)
+  with table.open("w", newline="", encoding="utf-8") as file:
+    writer = csv.DictWriter(file, ["q", "x", "a"])
+    writer.writeheader()
+    writer.writerows(rows)
+  form = {"prompt": "{q}\n{x}", "response": "{a}", "system": "Be brief."}
+  found, wanted = (
+    read(path, **form)
+    for read, path in (
+      (data.csv_documents, table),
+      (data.json_documents, objects),
+    )
+  )
+  assert [*found] == [*wanted]
+  assert [*data.csv_documents(table, text="q")] == [
+    {"text": "2+2?"},
+    {"text": "é"},
+  ]
+  assert data.prompts(table, prompt="{q}") == data.prompts(
+    objects, prompt="{q}"
+  )
+  plain = tmp_path / "a.tsv"
+  plain.write_text('one\t"1\n')
+  assert data.csv_documents(plain, header=False, text="1")[0]["text"] == '"1'
+  assert data.prompts(plain, header=False, text="0") == [(("", "one"),)]
+  with pytest.raises(UserError, match=r"a.tsv:1: no 'text'"):
+    data.csv_documents(plain, header=False)
+  plain.write_text("a\tb\n1\n")
+  with pytest.raises(UserError, match=r"a.tsv:2: expected 2 columns, got 1"):
+    data.csv_documents(plain, text="a")
 
 
 def test_a_chat_keeps_its_own_system_message(tmp_path):
@@ -146,22 +183,22 @@ def test_a_json_file_is_a_list_of_objects(tmp_path):
 def test_prompts_are_lines_or_objects(tmp_path):
   path = tmp_path / "a.txt"
   path.write_text("Once\n\nTwice\n")
-  assert documents.prompts(path) == [(("", "Once"),), (("", "Twice"),)]
-  asked = documents.prompts(path, prompt="{q}", system="Be brief.")
+  assert data.prompts(path) == [(("", "Once"),), (("", "Twice"),)]
+  asked = data.prompts(path, prompt="{q}", system="Be brief.")
   assert asked[1] == (("system", "Be brief."), ("user", "Twice"))
   said = [
     {"role": "user", "content": "Hi"},
     {"role": "assistant", "content": ""},
   ]
   chats = lines(tmp_path / "a.jsonl", {"messages": said})
-  assert documents.prompts(chats, messages="messages") == [(("user", "Hi"),)]
+  assert data.prompts(chats, messages="messages") == [(("user", "Hi"),)]
 
 
 def test_an_empty_prompt_is_an_error(tmp_path):
   path = lines(tmp_path / "a.jsonl", {"q": " "})
   with pytest.raises(UserError, match="jsonl:1: the prompt is empty"):
-    documents.prompts(path, prompt="{q}")
+    data.prompts(path, prompt="{q}")
   empty = tmp_path / "a.txt"
   empty.write_text("\n")
   with pytest.raises(UserError, match="holds no prompt"):
-    documents.prompts(empty)
+    data.prompts(empty)

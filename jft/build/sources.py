@@ -167,6 +167,23 @@ def json_documents(rest: str, c: Any, names: Any) -> Source:
   )
 
 
+def _csv_documents(rest: str, c: Any, names: Any) -> Source:
+  if c.messages_column:
+    raise UserError(
+      f"data.messages_column={c.messages_column!r}: a csv file has no lists of"
+      " messages; give data.prompt and data.response, or read .jsonl."
+    )
+  return data.csv_documents(
+    rest,
+    header=c.header,
+    text=c.text_column,
+    prompt=c.prompt,
+    response=c.response,
+    system=c.system,
+    on_error=c.on_error,
+  )
+
+
 def number(key: str, column: str, usual: int) -> int:
   """A column of a file without a header; the default's name is the usual."""
   if column in ("text", "label"):
@@ -207,7 +224,12 @@ _READERS: Mapping[str, Mapping[str, Callable[..., Source]]] = (
       ),
       "tags": types.MappingProxyType({"conll": _conll, "jsonl": _tagged_jsonl}),
       "document": types.MappingProxyType(
-        {"text": _text, "json": json_documents, "jsonl": json_documents}
+        {
+          "text": _text,
+          "csv": _csv_documents,
+          "json": json_documents,
+          "jsonl": json_documents,
+        }
       ),
     }
   )

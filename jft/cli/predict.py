@@ -18,7 +18,8 @@ the run's config, both of a pair). Of classes each input gets its label, that
 label's probability and the probabilities of all; of numbers its value; of words
 each its tag (a line a word in a .csv) and the spans. A language model writes
 on from each prompt, by the section "generate" of the run's config or as said
-here; of a .json or .jsonl it takes what the run's own data had as prompts.
+here; of .json, .jsonl, .csv and .tsv it takes what the run's own data had as
+prompts.
 
   jft predict --workdir=runs/plays prompts.txt --temperature=0.8
 """

@@ -34,13 +34,12 @@ from jft.data.order import index_at
 from jft.data.source import Source, subset, take
 from jft.data.sources.arrays import arrays
 from jft.data.sources.digits import digits
-from jft.data.sources.documents import (
-  Documents,
-  Turn,
+from jft.data.sources.document_rows import (
+  csv_documents,
   json_documents,
   prompts,
-  text_documents,
 )
+from jft.data.sources.documents import Documents, Turn, text_documents
 from jft.data.sources.files import image_files
 from jft.data.sources.folder import image_folder
 from jft.data.sources.idx import idx
@@ -74,6 +73,7 @@ __all__ = [
   "buckets",
   "conll",
   "csv",
+  "csv_documents",
   "digests",
   "digits",
   "eval_batches",

@@ -1,15 +1,14 @@
-"""Documents for a language model: plain texts, questions answered, chats."""
+"""Documents for a language model, and a file of plain text as such."""
 
 import json
 import re
-import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jft.data.sources.table import check_characters, read_object, read_text
-from jft.errors import UserError, did_you_mean
+from jft.data.sources.table import read_text
+from jft.errors import UserError
 
 ROLES = ("system", "user", "assistant", "tool")
 _SLICE = re.compile(r"\[(\d*%?):(\d*%?)\]$")
@@ -85,103 +84,7 @@ def text_documents(
   found = [
     (f"{path}: document {i}", [Turn("", part)]) for i, part in enumerate(parts)
   ]
-  return _source(file, found, plain=True, on_error=on_error)
-
-
-def json_documents(
-  path: str | Path,
-  *,
-  text: str = "text",
-  messages: str = "",
-  prompt: str = "",
-  response: str = "",
-  system: str = "",
-  on_error: str = "error",
-) -> Documents:
-  """Reads documents from a .json list or from JSON Lines.
-
-  Args:
-    path: a UTF-8 file.
-    text: the key of a plain document.
-    messages: the key of a chat, a list of {"role", "content"}.
-    prompt, response: what is asked and answered, such as "{question}"; every
-      "{key}" is what the object has there.
-    system: a message that begins every chat that has none.
-    on_error: "skip" leaves out empty documents.
-
-  Raises:
-    UserError: with file and line, for an object without these keys, or whose
-      values are no texts.
-  """
-  path = Path(path)
-  plain = not messages and not response
-  found = []
-  for where, row in _objects(path):
-    if messages:
-      turns = _chat(where, row, messages)
-    elif response:
-      turns = [
-        Turn("user", _filled(where, prompt, row)),
-        Turn("assistant", _filled(where, response, row)),
-      ]
-    else:
-      turns = [Turn("", _text(where, row, text))]
-    if system and not plain and turns[0].role != "system":
-      turns = [Turn("system", system), *turns]
-    found.append((where, turns))
-  return _source(path, found, plain=plain, on_error=on_error)
-
-
-def prompts(
-  path: str | Path,
-  *,
-  text: str = "text",
-  messages: str = "",
-  prompt: str = "",
-  system: str = "",
-) -> list[tuple[Turn, ...]]:
-  """Reads what a model shall answer, or go on from.
-
-  Args:
-    path: .json or .jsonl, objects as `json_documents` reads them, answers left
-      out; of any other file each line is one prompt.
-    text, messages, prompt, system: as for `json_documents`; a plain text has a
-      turn without a role.
-
-  Raises:
-    UserError: for a file that cannot be read, or an empty prompt.
-  """
-  path, chats = Path(path), bool(messages or prompt)
-  role = "user" if chats else ""
-  if path.suffix not in (".json", ".jsonl"):
-    rows = [
-      (f"{path}:{i}", [Turn(role, line)])
-      for i, line in enumerate(read_text(path).splitlines(), 1)
-      if line.strip()
-    ]
-  else:
-    rows = []
-    for where, row in _objects(path):
-      if messages:
-        turns = _chat(where, row, messages)
-        if turns[-1].role == "assistant":
-          turns = turns[:-1]
-      else:
-        said = (
-          _filled(where, prompt, row) if prompt else _text(where, row, text)
-        )
-        turns = [Turn(role, said)]
-      rows.append((where, turns))
-  for where, turns in rows:
-    if not turns or not turns[-1].content.strip():
-      raise UserError(f"{where}: the prompt is empty.")
-  if not rows:
-    raise UserError(f"{path} holds no prompt.")
-  begin = [Turn("system", system)] if system and chats else []
-  return [
-    tuple(turns if turns[0].role == "system" else [*begin, *turns])
-    for _, turns in rows
-  ]
+  return source_of(file, found, plain=True, on_error=on_error)
 
 
 def _sliced(path: str) -> tuple[Path, list[str]]:
@@ -210,80 +113,24 @@ def _line(bound: str, count: int, usual: int) -> int:
   return min(int(bound), count)
 
 
-def _objects(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
-  content = read_text(path)
-  if path.suffix != ".json":
-    return [
-      (where, read_object(where, row))
-      for line, row in enumerate(content.split("\n"), 1)
-      if row.strip()
-      for where in (f"{path}:{line}",)
-    ]
-  try:
-    rows = json.loads(content)
-  except (ValueError, RecursionError) as error:
-    raise UserError(f"{path}: not JSON: {error}") from error
-  if not isinstance(rows, list):
-    raise UserError(f"{path}: expected a list of objects.")
-  found = []
-  for i, row in enumerate(rows):
-    if not isinstance(row, dict):
-      raise UserError(f"{path}[{i}]: expected an object, got {str(row)[:40]}.")
-    found.append((f"{path}[{i}]", row))
-  return found
-
-
-def _chat(where: str, row: Mapping[str, Any], key: str) -> list[Turn]:
-  if key not in row:
-    raise UserError(f"{where}: no {key!r}.{did_you_mean(key, row)}")
-  if not isinstance(row[key], list) or not row[key]:
-    raise UserError(f"{where}: {key!r} must be a list of messages.")
-  turns = []
-  for i, message in enumerate(row[key]):
-    told = f"{where}: {key}[{i}]"
-    if not isinstance(message, dict):
-      raise UserError(f"{told} must be an object with role and content.")
-    role = message.get("role")
-    if role not in ROLES:
-      raise UserError(
-        f"{told} has the role {role!r}, expected one of {', '.join(ROLES)}."
-      )
-    turns.append(Turn(role, _text(told, message, "content")))
-  return turns
-
-
-def _filled(where: str, form: str, row: Mapping[str, Any]) -> str:
-  """Returns the form with every "{key}" replaced; "{{" is a brace.
-
-  White space around the whole is left out: a key may be empty.
-  """
-  try:
-    parts = list(string.Formatter().parse(form))
-  except ValueError as error:
-    raise UserError(f"{form!r} is no form: {error}.") from error
-  return "".join(
-    literal + (_text(where, row, key) if key is not None else "")
-    for literal, key, _, _ in parts
-  ).strip()
-
-
-def _text(where: str, row: Mapping[str, Any], key: str) -> str:
-  if key not in row:
-    raise UserError(f"{where}: no {key!r}.{did_you_mean(key, row)}")
-  if not isinstance(row[key], str):
-    raise UserError(
-      f"{where}: {key!r} must be a text, got {str(row[key])[:40]!r}."
-    )
-  return check_characters(f"{where}: {key!r}", row[key])
-
-
-def _source(
+def source_of(
   path: Path,
   found: Sequence[tuple[str, Sequence[Turn]]],
   *,
   plain: bool,
   on_error: str,
 ) -> Documents:
+  """Returns the documents that are whole.
+
+  Args:
+    path: where they are from.
+    found: (place, turns) of each.
+    plain: whether each is one text that nobody says.
+    on_error: "skip" leaves out what is empty.
+
+  Raises:
+    UserError: naming the place, for an empty one; if there are none.
+  """
   problems = {
     where: problem for where, turns in found if (problem := _problem(turns))
   }

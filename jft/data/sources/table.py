@@ -87,7 +87,7 @@ def _records(
   wanted = {
     key: column for key, column in columns.items() if column is not None
   }
-  rows = _fields(path, delimiter)
+  rows = read_fields(path, delimiter)
   titles = next(rows, (0, []))[1] if header else None
   at = {key: _column(path, c, titles) for key, c in wanted.items()}
   records = []
@@ -226,7 +226,14 @@ def check_characters(where: str, text: str) -> str:
   return text
 
 
-def _fields(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def read_fields(
+  path: Path, delimiter: str = "auto"
+) -> Iterator[tuple[int, list[str]]]:
+  """Yields the line and the fields of every row; see `csv`.
+
+  Raises:
+    UserError: with file and line, for what cannot be read.
+  """
   content = read_text(path)
   if delimiter == "auto":
     delimiter = "\t" if "\t" in content.split("\n", 1)[0] else ","
