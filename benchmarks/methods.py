@@ -118,6 +118,8 @@ TASKS = types.MappingProxyType(
       {"full": 1e-4, "few": 3e-3, "head": 1e-2},
       {
         **ON_CONVOLUTIONS,
+        # Its magnitudes move by the rate at every update, and are below 1.
+        "DoRA": (*ON_CONVOLUTIONS["DoRA"], "optim.lr=0.001"),
         "LP-FT": LP_FT,
         # 16 blocks in 39 updates.
         "Gradual unfreezing by steps": (
