@@ -184,13 +184,16 @@ def effects() -> list[str]:
     return []
   lines = ["## Measured", ""]
   for name, row in json.loads(path.read_text()).items():
-    rates = ", ".join(f"{kind} {rate:g}" for kind, rate in row["rates"].items())
+    rates = [f"{kind} {rate:g}" for kind, rate in row["rates"].items()]
+    for method, found in row["methods"].items():
+      given = [x for x in found["lines"] if x.startswith("optim.lr=")]
+      rates += [f"{method} {x.split('=')[1]}" for x in given[1:]]
     lines += [
       f"### {name}",
       "",
       f"`configs/{row['recipe']}.py` with"
       f" {', '.join(f'`{line}`' for line in row['changed'])}; learning rates by"
-      f" kind: {rates}; {row['hardware']}, jax {row['jax']};"
+      f" kind: {', '.join(rates)}; {row['hardware']}, jax {row['jax']};"
       f" `{row['command']}`. Times are medians of alternating steps.",
       "",
       "| method | test accuracy, mean [range] | seeds | trainable parameters |"
