@@ -40,6 +40,7 @@ class Predictions:
     values: {"loss": Float["n"], metric: Float["n"]}, none without labels.
     weight: Float["n"] how much an example counts in the means; None: 1.
     part: Int["n"], of a text in parts which one this is; None: all are whole.
+    texts: UInt["n s 2"], of texts read apart: equal for equal ones; or None.
   """
 
   id: np.ndarray
@@ -48,6 +49,7 @@ class Predictions:
   values: dict[str, np.ndarray]
   weight: np.ndarray | None = None
   part: np.ndarray | None = None
+  texts: np.ndarray | None = None
 
   @property
   def logits(self) -> np.ndarray:
@@ -135,6 +137,7 @@ def predict(
     joined.get("values", {}),
     joined.get("weight"),
     joined.get("part"),
+    joined.get("texts"),
   )
 
 
@@ -161,6 +164,6 @@ def _place(batch: Batch, mesh: Mesh) -> Batch:
 
 def _real_rows(batch: Batch, out: dict[str, Any]) -> dict[str, Any]:
   keep = np.asarray(batch["mask"]) > 0
-  names = ("id", "label", "part")
+  names = ("id", "label", "part", "texts")
   rows = {name: batch[name] for name in names if name in batch}
   return jax.tree.map(lambda x: np.asarray(x)[keep], {**rows, **out})

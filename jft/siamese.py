@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from jft.losses.contrastive import unit
-from jft.typing import Any, ApplyFn, Array, Int, Mapping, UInt32, Variables
+from jft.typing import Any, ApplyFn, Variables
 
 
 def apart(apply: ApplyFn) -> ApplyFn:
@@ -16,8 +16,7 @@ def apart(apply: ApplyFn) -> ApplyFn:
     apply: of a network that gives `features` [b d].
 
   Returns:
-    (variables, {name: Int["b s n"]}, ...) -> outputs: `features` [b s d] and
-    `texts` [b s 2], by which equal texts are known.
+    (variables, {name: Int["b s n"]}, ...) -> outputs: `features` [b s d].
 
   Source: Reimers and Gurevych, 2019 (arXiv:1908.10084).
   """
@@ -30,46 +29,10 @@ def apart(apply: ApplyFn) -> ApplyFn:
     made = apply(variables, flat, mutable=mutable, **options)
     outputs, collections = made if mutable is not False else (made, None)
     features = outputs["features"]
-    outputs = {
-      "features": features.reshape(-1, texts, features.shape[-1]),
-      "texts": fingerprints(inputs),
-    }
+    outputs = {"features": features.reshape(-1, texts, features.shape[-1])}
     return outputs if mutable is False else (outputs, collections)
 
   return of_each
-
-
-def fingerprints(
-  inputs: Mapping[str, Int[Array, "*b n"]],
-) -> UInt32[Array, "*b 2"]:
-  """Returns two numbers a text, which tell texts apart.
-
-  Equal tokens have equal ones however they are padded.
-
-  Args:
-    inputs: `input_ids`, and `attention_mask` where there is padding.
-
-  >>> ids = jnp.array([[5, 6, 0], [5, 6, 9], [6, 5, 0]])
-  >>> one, longer, other = fingerprints(
-  ...   {"input_ids": ids, "attention_mask": (ids > 0).astype(jnp.int32)}
-  ... )
-  >>> bool((one == fingerprints({"input_ids": ids[0, :2]})).all())
-  True
-  >>> bool((one == longer).any() | (one == other).any())
-  False
-  """
-  ids = inputs["input_ids"].astype(jnp.uint32) + 1
-  if "attention_mask" in inputs:
-    ids = jnp.where(inputs["attention_mask"] > 0, ids, 0)
-  # Polynomials in two odd numbers, modulo 2^32.
-  powers = jnp.stack(
-    [
-      jnp.cumprod(jnp.full(ids.shape[-1], base, jnp.uint32))
-      for base in (0x9E3779B1, 0x85EBCA77)
-    ],
-    axis=-1,
-  )
-  return jnp.sum(ids[..., None] * powers, axis=-2, dtype=jnp.uint32)
 
 
 def cosine(apply: ApplyFn) -> ApplyFn:
@@ -80,7 +43,7 @@ def cosine(apply: ApplyFn) -> ApplyFn:
 
   Returns:
     (variables, {name: Int["b 2 n"]}, ...) -> outputs: `logits` [b 1], from -1
-    to 1, and what `apart` gives.
+    to 1, and `features` [b 2 d].
 
   Source: Reimers and Gurevych, 2019 (arXiv:1908.10084), the regression
   objective.

@@ -41,6 +41,24 @@ def test_a_source_without_text_is_an_error(tokenizer):
     TokenExamples(arrays({"x": np.arange(3)}, name="s"), tokenizer)
 
 
+def test_equal_texts_are_known_whatever_the_tokenizer_makes_of_them(tokenizer):
+  apart = dataclasses.replace(tokenizer, reads="apart")
+  source = arrays(
+    {
+      "text": ["ämne", "övning", "good"],
+      "text_pair": ["good", "good film", "ämne"],
+      "negative": ["bad", "good", "bad"],
+    }
+  )
+  texts = TokenExamples(source, apart).take(np.array([2, 0, 1]))["texts"]
+  assert (texts.shape, texts.dtype) == ((3, 3, 2), np.uint32)
+  said = [["good", "ämne", "bad"], ["ämne", "good", "bad"]]
+  said += [["övning", "good film", "good"]]
+  same = np.all(texts.reshape(-1, 1, 2) == texts.reshape(1, -1, 2), -1)
+  names = np.array(said).ravel()
+  np.testing.assert_array_equal(same, names[:, None] == names[None])
+
+
 def test_texts_that_are_read_apart(tokenizer):
   columns = {"text": ["a b", "c"], "text_pair": ["d", "a b c"]}
   source = arrays(

@@ -119,6 +119,7 @@ def test_triplets_need_no_other_example():
 TWICE = np.array(
   [[[1], [11], [12]], [[2], [12], [21]], [[1], [13], [22]], [[3], [12], [13]]]
 ).astype(np.int32)
+NAMED = {"texts": np.repeat(TWICE, 2, -1).astype(np.uint32)}
 RIVALS = (  # each row's, of the passages 11, 12, 13, 12 and the wrong 12, 21...
   [0, 1, 3, 4, 5, 6, 7],
   [0, 1, 2, 5, 6, 7],
@@ -128,7 +129,7 @@ RIVALS = (  # each row's, of the passages 11, 12, 13, 12 and the wrong 12, 21...
 
 
 def test_equal_texts_are_no_rivals_in_training():
-  given = {**batch(rows=4, texts=3, real=4), "input_ids": TWICE}
+  given = {**batch(rows=4, texts=3, real=4), "input_ids": TWICE, **NAMED}
   one, loss = updated(parallel.pmap, 1, tasks.retrieval(temperature=0.5), given)
   other, _ = updated(parallel.pmap, 4, tasks.retrieval(temperature=0.5), given)
   np.testing.assert_allclose(other, one, atol=1e-6)
@@ -142,7 +143,7 @@ def test_equal_texts_are_no_rivals_in_training():
 
 
 def test_equal_texts_count_once_in_evaluation():
-  given = {**batch(rows=4, texts=3, real=4), "input_ids": TWICE}
+  given = {**batch(rows=4, texts=3, real=4), "input_ids": TWICE, **NAMED}
   task = tasks.retrieval(temperature=0.5)
   step = jax.jit(make_eval_step(APPLY, task))
   seen = evaluation.predict(step, NET.variables, [given])

@@ -1,6 +1,7 @@
 """Tokenized texts by index, kept end to end without padding."""
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -65,7 +66,8 @@ class TokenExamples:
   """Texts, tokenized once; with `augment` each time that they are taken.
 
   Of texts that are read apart, two or three an example, ids, mask and types are
-  Int32[b s n], and an example is as long as its longest text. Of words the
+  Int32[b s n], an example is as long as its longest text, and `texts` is
+  UInt32[b s 2], two numbers that only equal texts share. Of words the
   label is Int32[b n], -1 where a token is no word's first, and `part` is
   Int32[b], which part of a sentence it is.
   """
@@ -99,6 +101,7 @@ class TokenExamples:
         if "label" in example
       ]
       parts += [example.get("part", 0) for example in examples]
+    self._texts = _fingerprints(source) if tokenizer.reads == "apart" else None
     self._sides = [Rows.of(side) for side in sides]
     self.lengths = np.max([side.lengths for side in self._sides], axis=0)
     self.labelled = bool(labels)
@@ -133,6 +136,8 @@ class TokenExamples:
     batch = sides[0]
     if len(sides) > 1:
       batch = {key: np.stack([s[key] for s in sides], axis=1) for key in batch}
+    if self._texts is not None:
+      batch["texts"] = self._texts[indices]
     if self._words:
       real, where = self._sides[0].places(indices, width)
       batch["label"] = np.where(real, self._labels[where], np.int32(IGNORED))
@@ -166,6 +171,20 @@ class TokenExamples:
     ]
     at = np.arange(len(indices))
     return [(Rows.of(side), at) for side in rows]
+
+
+def _fingerprints(source: Source) -> np.ndarray:
+  """Returns UInt32[n s 2], the first 64 bits of a hash of each text."""
+  hashes = [
+    [
+      hashlib.blake2b(str(example[key]).encode(), digest_size=8).digest()
+      for key in TEXTS
+      if key in example
+    ]
+    for example in (source[i] for i in range(len(source)))
+  ]
+  joined = np.frombuffer(b"".join(map(b"".join, hashes)), np.dtype("<u4"))
+  return joined.astype(np.uint32).reshape(len(source), -1, 2)
 
 
 def _aligned(

@@ -34,8 +34,11 @@ def retrieval(
   it. In training, what a query is compared with are the passages of the whole
   batch, on all devices. In evaluation they are those of the whole split, so no
   number depends on the batch size: `recall_at_1`, `recall_at_10`, `mrr`, and of
-  the ranking loss `loss`. A passage that is there twice counts once, and what
-  belongs to an equal query is never a wrong answer.
+  the ranking loss `loss`.
+
+  Where the batch has `texts` [b s 2], which equal texts share, a passage that
+  is there twice counts once, and what belongs to an equal query is never a
+  wrong answer.
 
   Args:
     temperature: what cosines are divided by.
@@ -52,7 +55,7 @@ def retrieval(
     loss=loss,
     metrics={},
     across=True,
-    kept=_kept,
+    kept=lambda outputs: {"features": outputs["features"]},
     summary=functools.partial(
       _summary, None if margin is not None else temperature, symmetric
     ),
@@ -60,10 +63,6 @@ def retrieval(
     answer=lambda label, names: "they belong together",
     name="retrieval",
   )
-
-
-def _kept(outputs: Outputs) -> dict[str, Array]:
-  return {name: outputs[name] for name in ("features", "texts")}
 
 
 def _ranking(
@@ -79,7 +78,7 @@ def _ranking(
     features[:, 0],
     features[:, 1],
     negative=features[:, 2] if features.shape[1] > 2 else None,
-    texts=outputs["texts"],
+    texts=batch.get("texts"),
     mask=batch["mask"],
     temperature=temperature,
     symmetric=symmetric,
@@ -104,9 +103,12 @@ def _summary(
   features = seen.outputs["features"]
   # The passages of all, then what belongs to none.
   query, passages = features[:, 0], _flat(features[:, 1:])
-  texts = seen.outputs["texts"]
+  texts = seen.texts
   ranks, own = metrics.ranks_of_own(
-    query, passages, temperature or 1.0, (texts[:, 0], _flat(texts[:, 1:]))
+    query,
+    passages,
+    temperature or 1.0,
+    None if texts is None else (texts[:, 0], _flat(texts[:, 1:])),
   )
   found = {
     "recall_at_1": float((ranks <= 1).mean()),
@@ -117,7 +119,10 @@ def _summary(
     return found
   if symmetric:
     _, back = metrics.ranks_of_own(
-      features[:, 1], query, temperature, (texts[:, 1], texts[:, 0])
+      features[:, 1],
+      query,
+      temperature,
+      None if texts is None else (texts[:, 1], texts[:, 0]),
     )
     own = (own + back) / 2
   return {**found, "loss": float(own.mean())}

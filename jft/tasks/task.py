@@ -16,7 +16,7 @@ from jft.typing import (
   Sequence,
 )
 
-RESERVED = ("label", "mask", "id", "part")
+RESERVED = ("label", "mask", "id", "part", "texts")
 """Batch entries that the model never sees."""
 
 
