@@ -24,14 +24,15 @@ def images(
 def new_task(
   config: Any, num_classes: Any, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-  """The options; a new head on a language model is one of classes.
+  """The options; a new head on a model of words is one of classes.
 
   Args:
     config: of the source.
     num_classes: of the new head, None or 0 without one.
     options: of the user, whose own word on the task counts.
   """
-  if num_classes and writes(config):
+  of_words = writes(config) or getattr(config, "task", "") == "mlm"
+  if num_classes and of_words:
     return {"task": "classification", **options}
   return dict(options)
 

@@ -264,7 +264,7 @@ def main() -> None:
     " those of the compiled train step (the last phase's), as a share of full"
     " fine-tuning of the same recipe with the same batch. Effects are test"
     " accuracies, or what else is named, of a small task: 200 digits"
-    " (`digits`), 500 sentences of SST-2 (`sst2`), 400 text messages of which"
+    " (`digits`), 500 sentences of SST-2 (`sst2`), 800 text messages of which"
     " an eighth is spam (`sms`), 1,000 pairs of the STS benchmark with their"
     " similarity (`stsb`), 500 of those that say the same (`pairs`), the kinds"
     " of names in 3,394 tweets of WNUT 2017 (`entities`), 206 photographs by"

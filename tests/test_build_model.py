@@ -6,6 +6,7 @@ import pytest
 import tiny
 from golden import text as case
 
+import jft
 from jft import config as configs
 from jft import data
 from jft.build import check
@@ -67,6 +68,32 @@ def test_dropout_leaves_the_familys_own_head(family, tmp_path):
     recipe(tmp_path, *rate, "task.name=token_classification"), NAMES
   )
   assert tags.spec.head == Head(2, dropout=0.375)
+
+
+@pytest.mark.parametrize("saved", ["mlm", "tokens"])
+def test_what_was_saved_for_another_task_becomes_a_classifier(saved, tmp_path):
+  """As a model that has learnt the domain's words is, before the task."""
+  (tmp_path / "hub").mkdir()
+  words = case.load(tmp_path / "hub", "bert", saved)
+  jft.export(words, "safetensors", tmp_path / "own")
+  for folder in ("hub", "own"):
+    config = recipe(tmp_path / folder, "model.pooling=mean", "tune.preset=full")
+    made = load_net(config, NAMES)
+    assert made.spec.config.task == "classification"
+    assert made.params["head"]["kernel"].shape[-1] == 2
+    word = made.params["embeddings"]["word"]["embedding"]
+    old = words.params["embeddings"]["word"]["embedding"]
+    np.testing.assert_array_equal(word, old)
+  # Tags may be meant by classes, words cannot.
+  said = {} if saved == "mlm" else {"task": "classification"}
+  made = jft.load_pretrained(
+    str(tmp_path / "own"),
+    num_classes=3,
+    key=jax.random.key(0),
+    pooling="mean",
+    **said,
+  )
+  assert made.spec.num_classes == 3
 
 
 def test_a_prior_is_the_shares_of_the_training_classes(source):

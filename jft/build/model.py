@@ -57,6 +57,8 @@ def load_net(
   }
   options |= {name: model[name] for name in RATES if model[name] >= 0}
   head = _head(config, task.outputs(config, label_names), train)
+  if head and "task" not in options and hasattr(_architecture(model), "task"):
+    options["task"] = "classification"  # whatever the source was saved for
   if isinstance(head, Head) and _is_own_with_dropout(config, head):
     options["head_dropout"], head = model.head_dropout, head.num_classes
   made = _loaded(model, head, key, options)
