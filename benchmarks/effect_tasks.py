@@ -3,18 +3,16 @@
 Those of benchmarks/methods.py, and others for methods of another kind of data:
 real data sets of $JFT_DATA. Some are derived from them, in a folder that
 $JFT_EFFECTS names, since nobody publishes them as a method reads them: pairs
-that say the same, sentences with the kinds of names in them, sentences alone.
+that say the same, sentences with the kinds of names in them.
 """
 
 import csv
-import json
 import os
 import pathlib
 import random
 import re
 import shutil
 import types
-from typing import Any
 
 import methods
 from methods import Task
@@ -107,9 +105,6 @@ def derive(folder: pathlib.Path) -> None:
   ):
     table = sentences((data / "wnut17" / name).read_text(encoding="utf-8"))
     write_csv(folder / f"entities-{split}.csv", ("text", *ENTITIES), table)
-  rows = read_csv(data / "sst2" / "train.tsv", delimiter="\t", quoting=3)
-  texts = [json.dumps({"text": row[0]}) for row in rows]
-  (folder / "sst2.jsonl").write_text("\n".join(texts) + "\n", encoding="utf-8")
   shutil.copy(pathlib.Path(__file__).parent / "synonyms.txt", folder)
   os.environ["JFT_EFFECTS"] = str(folder)
 
@@ -141,9 +136,9 @@ def sentences(conll: str) -> list[list[object]]:
   return table
 
 
-def read_csv(path: pathlib.Path, **dialect: Any) -> list[list[str]]:
+def read_csv(path: pathlib.Path) -> list[list[str]]:
   with path.open(newline="", encoding="utf-8") as file:
-    return list(csv.reader(file, **dialect))
+    return list(csv.reader(file))
 
 
 def write_csv(path: pathlib.Path, names: tuple[str, ...], table) -> None:

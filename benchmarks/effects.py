@@ -40,8 +40,10 @@ from effect_tasks import TASKS
 from jft import config as configs
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "effects.json"
-BASES = {"any": "digits", "resnet50": "digits", "resnet14_mnist": "digits"}
-BASES["minilm"] = "sst2"
+BASES = {
+  **dict.fromkeys(("any", "resnet50", "resnet14_mnist"), "digits"),
+  "minilm": "sst2",
+}
 FULL = ("tune.preset=full", "tune.blocks=0", "tune.head_first=0.0")
 SOUP = 3  # Runs.
 
@@ -76,12 +78,12 @@ def plans(entry: dict) -> tuple[Plan, Plan]:
   """Returns what is run with a method, and without it."""
   name = task_of(entry)
   shared = () if name == "pairs" else FULL  # which has no head
-  without = tuple(entry.get("against", ()))
   made = [
-    methods.lines_of(TASKS[name], [*shared, *lines], entry.get("rate", 1.0))
-    if lines != without
-    else methods.lines_of(TASKS[name], [*shared, *lines])
-    for lines in (tuple(entry.get("measured", entry["config"])), without)
+    methods.lines_of(TASKS[name], [*shared, *lines], share)
+    for lines, share in (
+      (entry.get("measured", entry["config"]), entry.get("rate", 1.0)),
+      (entry.get("against", ()), 1.0),
+    )
   ]
   after, before = entry.get("after", ""), tuple(entry.get("before", ()))
   if after == "soup":

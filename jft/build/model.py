@@ -57,9 +57,10 @@ def load_net(
   }
   options |= {name: model[name] for name in RATES if model[name] >= 0}
   head = _head(config, task.outputs(config, label_names), train)
-  if head and "task" not in options and hasattr(_architecture(model), "task"):
-    options["task"] = "classification"  # whatever the source was saved for
-  if isinstance(head, Head) and _is_own_with_dropout(config, head):
+  known = _architecture(model) if head else None
+  if hasattr(known, "task"):  # Whatever the source was saved for.
+    options.setdefault("task", "classification")
+  if isinstance(head, Head) and _is_own_with_dropout(config, head, known):
     options["head_dropout"], head = model.head_dropout, head.num_classes
   made = _loaded(model, head, key, options)
   if config.task.name == "masked_lm" and made.spec.num_classes is None:
@@ -116,20 +117,17 @@ def _head(
   return outputs if own else head
 
 
-def _is_own_with_dropout(config: Any, head: Head) -> bool:
+def _is_own_with_dropout(config: Any, head: Head, known: Any) -> bool:
   """Is it the family's own head, of which the family knows the rate?
 
   A classifier of tokens is one dense layer anyway.
   """
-  own = config.tune.preset != "linear_probe"
-  if (
-    not own
-    or not isinstance(head, Head)
-    or config.task.name == "token_classification"
-  ):
-    return False
-  plain = head == Head(head.num_classes, dropout=config.model.head_dropout)
-  return plain and hasattr(_architecture(config.model), "head_dropout")
+  return (
+    hasattr(known, "head_dropout")
+    and config.tune.preset != "linear_probe"
+    and config.task.name != "token_classification"
+    and head == Head(head.num_classes, dropout=config.model.head_dropout)
+  )
 
 
 def _architecture(model: Any) -> Any:

@@ -157,13 +157,7 @@ def _text(rest: str, c: Any, names: Any) -> Source:
 def json_documents(rest: str, c: Any, names: Any) -> Source:
   """Documents of JSON, by the keys that the config gives."""
   return data.json_documents(
-    rest,
-    text=c.text_column,
-    messages=c.messages_column,
-    prompt=c.prompt,
-    response=c.response,
-    system=c.system,
-    on_error=c.on_error,
+    rest, messages=c.messages_column, **_of_documents(c)
   )
 
 
@@ -173,15 +167,18 @@ def _csv_documents(rest: str, c: Any, names: Any) -> Source:
       f"data.messages_column={c.messages_column!r}: a csv file has no lists of"
       " messages; give data.prompt and data.response, or read .jsonl."
     )
-  return data.csv_documents(
-    rest,
-    header=c.header,
-    text=c.text_column,
-    prompt=c.prompt,
-    response=c.response,
-    system=c.system,
-    on_error=c.on_error,
-  )
+  return data.csv_documents(rest, header=c.header, **_of_documents(c))
+
+
+def _of_documents(c: Any) -> dict[str, Any]:
+  """What the readers of documents in rows have in common."""
+  return {
+    "text": c.text_column,
+    "prompt": c.prompt,
+    "response": c.response,
+    "system": c.system,
+    "on_error": c.on_error,
+  }
 
 
 def number(key: str, column: str, usual: int) -> int:

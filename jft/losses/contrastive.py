@@ -70,8 +70,9 @@ def multiple_negatives_ranking(
   askers = rivals[:, : len(real)]
   if texts is not None:
     same_query, same = _same(texts, _everyone(texts, axis_name))
-    rivals &= ~same.at[:, : len(real)].set(same[:, : len(real)] | same_query)
-    askers &= ~(same_query | same[:, : len(real)])
+    right = same_query | same[:, : len(real)]
+    rivals &= ~same.at[:, : len(real)].set(right)
+    askers &= ~right
   loss = _found(query, passages, rivals, own, temperature)
   if not symmetric:
     return loss

@@ -122,11 +122,7 @@ def prompts(
       raise UserError(f"{where}: the prompt is empty.")
   if not rows:
     raise UserError(f"{path} holds no prompt.")
-  begin = [Turn("system", system)] if system and chats else []
-  return [
-    tuple(turns if turns[0].role == "system" else [*begin, *turns])
-    for _, turns in rows
-  ]
+  return [tuple(_led(turns, system if chats else "")) for _, turns in rows]
 
 
 def _filled_in(
@@ -183,7 +179,7 @@ def _lines(path: Path) -> Rows:
   ]
 
 
-def _objects(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
+def _objects(path: Path) -> Rows:
   content = read_text(path)
   if path.suffix != ".json":
     return [
