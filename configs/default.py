@@ -192,7 +192,7 @@ def get_config() -> ConfigDict:
         # A weighted sum of such losses in the place of `loss`, such as
         # (("mse", 1.0), ("mae", 0.5)).
         "mix": (),
-        # Share of the target that is spread over all classes.
+        # Share of the target that is spread over all classes, or words.
         "label_smoothing": 0.0,
         "focal_gamma": 2.0,  # "focal": more looks away from easy examples.
         # Focal loss by sigmoids: the weight of a yes, of a no 1 minus that
@@ -222,8 +222,8 @@ def get_config() -> ConfigDict:
         "mask_probability": 0.15,  # "masked_lm": share of tokens to be told.
         # R-Drop: the weight of two passes' difference (0: one pass).
         "r_drop": 0.0,
-        # Distillation: a model of the same classes and inputs, as
-        # `model.source` (empty: none).
+        # Distillation: a model of the same classes, tags or words and inputs,
+        # as `model.source` (empty: none).
         "teacher": "",
         "teacher_alpha": 0.5,  # The teacher's share against the labels'.
         "teacher_temperature": 2.0,  # Of both models' probabilities.
@@ -292,8 +292,8 @@ def get_config() -> ConfigDict:
         # "adamw", "adam", "sgd", "lamb", "lars", "lion", "adafactor", "muon",
         # "prodigy" (lr=1.0) or "schedule_free" (a constant rate).
         "name": "adamw",
-        "lr": 1e-3,  # Peak learning rate of the head.
-        # The other labels' share of `lr`.
+        "lr": 1e-3,  # Peak learning rate of the head and of an adapter.
+        # The pretrained weights' share of `lr`.
         "backbone_lr_scale": 1.0,
         # Layer-wise decay: each block's share of the rate of the one above it,
         # such as 0.75; embeddings and stem lie below the first block.

@@ -12,10 +12,12 @@ import jax.numpy as jnp
 
 from jft import losses
 from jft.errors import UserError
+from jft.tasks import per_token
 from jft.tasks.task import Task
 from jft.typing import (
   Any,
   ApplyFn,
+  Array,
   Batch,
   Callable,
   Float,
@@ -102,10 +104,12 @@ def distilled(
   """Returns the task with what a teacher says in training's loss.
 
   It is (1 - alpha) of the task's own loss, alpha of `losses.distillation`, and
-  feature_weight times the mean square of the features' difference.
+  feature_weight times the mean square of the features' difference. Where every
+  token has logits, both are an example's mean over the tokens asked of, and the
+  features are the tokens' states.
 
   Args:
-    task: of classes, whose network is `taught`.
+    task: of classes, of examples or of tokens, whose network is `taught`.
     alpha: share of what the teacher says against what the labels say.
     temperature: of its probabilities.
     feature_weight: of the features.
@@ -125,26 +129,42 @@ def distilled(
   def loss(outputs: Outputs, batch: Batch) -> Float[Any, "b"]:
     total = (1 - alpha) * hard(outputs, batch)
     if alpha:
-      total += alpha * losses.distillation(
-        outputs["logits"], outputs[LOGITS], temperature=temperature
+      soft = losses.distillation(
+        *_shared(outputs["logits"], outputs[LOGITS]), temperature=temperature
       )
+      total += alpha * _of_examples(soft, batch)
     if feature_weight:
       gap = losses.squared_error(outputs[PROJECTED], outputs[FEATURES])
-      total += feature_weight * gap.mean(-1)
+      total += feature_weight * _of_examples(gap.mean(-1), batch)
     return total
 
   return dataclasses.replace(task, training_loss=loss)
+
+
+def _of_examples(values: Array, batch: Batch) -> Float[Array, "b"]:
+  return values if values.ndim == 1 else per_token.mean(values, batch["label"])
+
+
+def _shared(own: Array, other: Array) -> tuple[Array, Array]:
+  """Returns the logits that both have.
+
+  Models of one tokenizer may have rows for words that it does not have: their
+  numbers are rounded up, each family member's to another.
+  """
+  both = min(own.shape[-1], other.shape[-1])
+  return own[..., :both], other[..., :both]
 
 
 def _compared(
   outputs: Outputs, shown: Outputs, projection: Params | None
 ) -> Outputs:
   shown = jax.lax.stop_gradient(shown)
-  features = outputs["features"].astype(jnp.float32)
+  seen = "hidden" if outputs["logits"].ndim == 3 else "features"
+  features = outputs[seen].astype(jnp.float32)
   if projection is not None:
     features = features @ projection["kernel"]
   return {
     LOGITS: shown["logits"],
-    FEATURES: shown["features"],
+    FEATURES: shown[seen],
     PROJECTED: features,
   }

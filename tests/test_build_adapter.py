@@ -39,6 +39,10 @@ def recipe(*more):
       ["tune.preset=linear_probe"],
       "tune.preset='linear_probe' contradicts adapter.name='lora'",
     ),
+    (
+      ["tune.unfreeze=gradual", "tune.unfreeze_every_steps=2"],
+      "tune.unfreeze='gradual' contradicts adapter.name='lora'",
+    ),
   ],
 )
 def test_what_cannot_be_meant_is_refused(overrides, message):

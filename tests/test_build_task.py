@@ -175,7 +175,7 @@ def test_the_preflight_of_tags(tmp_path):
     (["stop.mode=min"], "of stop.metric='val/spearman' the max is best"),
     (["task.target_range=(5, 0)"], "expected .low, high."),
     (["task.target_range=(0, 1)"], "has the target .*, outside task.target_r"),
-    (["task.label_smoothing=0.1"], "task.label_smoothing is of classes"),
+    (["task.label_smoothing=0.1"], "task.label_smoothing is of one class or"),
     (["data.train=folder:x"], "this task reads numbers from csv:..., jsonl"),
     (["data.text_pair_column="], "compares two texts: give data.text_pair_c"),
     (["tune.head_first=0.5"], "has no head; set it to 0"),

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tiny
 from test_build_objective import classes
+from test_completions import recipe as completions
 
-from jft import build, loop, tree
+from jft import build, loop, tree, writers
 from jft.errors import UserError
 from jft.exports import subject
 
@@ -80,4 +81,33 @@ def test_a_teacher_of_other_words(tmp_path):
 def test_a_teacher_of_other_inputs(tmp_path):
   made = classes(tmp_path, "task.teacher=jft:resnet14_mnist")
   with pytest.raises(UserError, match="has 10 classes, the data 2"):
+    build.build(made)
+
+
+def test_a_teacher_of_another_question(tmp_path):
+  made = with_teacher(tmp_path, architectures=["BertForTokenClassification"])
+  with pytest.raises(UserError, match="saved for 'tokens', and the student is"):
+    build.build(made)
+
+
+def test_a_language_model_learns_nothing_from_itself(tmp_path):
+  teacher = tmp_path / "teacher"
+  teacher.mkdir()
+  tiny.write_llama(teacher)
+  made = completions(
+    tmp_path,
+    *(f"task.teacher={teacher}", "task.teacher_alpha=1.0"),
+    *("train.steps=4", "eval.every_steps=4", "optim.name=sgd"),
+  )
+  loop.fit(made, tmp_path / "run")
+  rows = writers.read_metrics(tmp_path / "run")
+  found = [row["train/loss"] for row in rows if "train/loss" in row]
+  np.testing.assert_allclose(found, np.zeros(4), atol=1e-6)
+
+
+def test_new_tokens_are_unknown_to_a_teacher(tmp_path):
+  made = completions(
+    tmp_path, f"task.teacher={tmp_path}", "model.new_tokens=('<a>',)"
+  )
+  with pytest.raises(UserError, match="are no words of task"):
     build.build(made)

@@ -149,7 +149,7 @@ def test_check_and_inspect_show_what_is_learnt(tmp_path):
     (("data.template=there.jinja",), "no readable file"),
     (("data.response=",), "belong together"),
     (("data.messages_column=m",), "give one of the two"),
-    (("task.label_smoothing=0.1",), "label_smoothing is of classes"),
+    (("task.class_balance=balanced",), "task.class_balance is of"),
     (("generate.top_p=0.5",), "temperature=0 draws nothing"),
     (("stop.metric=val/accuracy",), "choose one of val/loss"),
     (("task.name=classification",), "it needs task.name='causal_lm'"),

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+import scipy.special
 
 import small
 from jft import distill, losses, tasks
@@ -92,3 +93,30 @@ def test_evaluation_asks_no_teacher():
 def test_a_teacher_without_a_say():
   with pytest.raises(UserError, match="would have no say"):
     distill.distilled(TASK, alpha=0.0)
+
+
+def test_tokens_by_hand():
+  rng = np.random.default_rng(0)
+  drawn = {
+    name: rng.normal(size=(2, 3, width)).astype(np.float32)
+    for name, width in (
+      ("logits", 5),
+      ("teacher_logits", 7),  # of which the student's tokenizer has 5
+      ("projected_features", 4),
+      ("teacher_features", 4),
+    )
+  }
+  batch = {"label": np.array([[1, 2, -1], [4, -1, -1]]), "mask": np.ones(2)}
+  task = distill.distilled(
+    tasks.causal_lm(), alpha=0.3, temperature=2, feature_weight=0.5
+  )
+  log_p, log_q = (
+    scipy.special.log_softmax(drawn[name][..., :5] / 2, axis=-1)
+    for name in ("teacher_logits", "logits")
+  )
+  soft = 4 * (np.exp(log_p) * (log_p - log_q)).sum(-1)
+  gap = drawn["projected_features"] - drawn["teacher_features"]
+  each = 0.3 * soft + 0.5 * (gap**2).mean(-1)
+  hard = tasks.causal_lm().loss(drawn, batch)
+  want = 0.7 * hard + np.array([each[0, :2].mean(), each[1, 0]])
+  np.testing.assert_allclose(task.minimised(drawn, batch), want, rtol=1e-5)

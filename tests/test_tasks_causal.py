@@ -2,6 +2,7 @@ import types
 
 import numpy as np
 import optax
+import pytest
 
 from jft import tasks
 
@@ -27,3 +28,22 @@ def test_perplexity_is_that_of_all_tokens():
   assert np.isclose(tasks.causal_lm().summary(seen)["perplexity"], 7.0)
   worst = types.SimpleNamespace(means={"loss": 1e6})
   assert np.isfinite(tasks.causal_lm().summary(worst)["perplexity"])
+
+
+def test_smoothing_is_of_training_alone():
+  logits = RNG.normal(size=(2, 3, 5)).astype(np.float32)
+  batch = {"label": np.array([[1, 2, -1], [4, -1, -1]]), "mask": np.ones(2)}
+  task = tasks.causal_lm(5, label_smoothing=0.2)
+  plain = tasks.causal_lm().loss({"logits": logits}, batch)
+  np.testing.assert_array_equal(task.loss({"logits": logits}, batch), plain)
+  log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+  shares = 0.8 * np.eye(5)[batch["label"]] + 0.2 / 5
+  each = -(shares * log_p).sum(-1)
+  np.testing.assert_allclose(
+    task.minimised({"logits": logits}, batch),
+    [each[0, :2].mean(), each[1, 0]],
+    rtol=1e-5,
+  )
+  least = -(0.84 * np.log(0.84) + 4 * 0.04 * np.log(0.04))
+  assert task.least_loss(0) == pytest.approx(least)
+  assert tasks.masked_lm(5).least_loss(0) == 0

@@ -91,10 +91,28 @@ def test_labels_of_the_user_are_split_too():
   ]
 
 
+def test_without_a_head_the_top_blocks_begin():
+  names = ("embeddings", "block_00", "block_01", "block_02", "norm")
+  labels = {name: {"w": "b"} for name in names}
+  made, phases = unfreeze.gradual(labels, 2, frozenset({"head"}))
+  assert {name: made[name]["w"] for name in names} == {
+    "embeddings": "b_2",
+    "block_00": "b_2",
+    "block_01": "b_1",
+    "block_02": "b_1",
+    "norm": "b_1",
+  }
+  assert [sorted(p) for p in phases] == [["b_1"], ["b_1", "b_2"]]
+
+
 @pytest.mark.parametrize(
   "labels",
-  [{"head": {"w": "head"}}, {"block_00": {"w": "b"}}],
+  [
+    {"head": {"w": "head"}},
+    {"block_00": {"w": "b"}},
+    {"block_00": {"w": "freeze"}},
+  ],
 )
 def test_something_begins_and_something_follows(labels):
-  with pytest.raises(UserError, match="begins with the labels"):
+  with pytest.raises(UserError, match="parts that thaw one after another"):
     unfreeze.gradual(labels, 1, frozenset({"head"}))

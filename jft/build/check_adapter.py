@@ -38,6 +38,12 @@ def check_adapter(config: Any) -> None:
       " beside an adapter the head is trained (tune.preset='full'),"
       " or what tune.rules say."
     )
+  if tune.preset and tune.unfreeze:
+    raise UserError(
+      f"tune.unfreeze={tune.unfreeze!r} contradicts adapter.name="
+      f"{adapter.name!r}: the blocks beside an adapter stay frozen"
+      " (tune.head_first trains the head alone before it)."
+    )
 
 
 def _check_targets(adapter: Any) -> None:

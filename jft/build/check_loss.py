@@ -1,5 +1,6 @@
 """Contradictions between losses, weights, sampling and distillation."""
 
+from jft import tasks
 from jft.build.objective import NAMES
 from jft.errors import UserError, did_you_mean
 from jft.typing import Any
@@ -50,10 +51,10 @@ def _check_names(task: Any) -> None:
 def _check_smoothing(task: Any) -> None:
   if not task.label_smoothing:
     return
-  if task.name not in _CLASSES:
+  if task.name not in (*_CLASSES, *tasks.LANGUAGE):
     raise UserError(
-      f"task.label_smoothing is of classes; task.name={task.name!r} has none"
-      " of which an example is of one."
+      f"task.label_smoothing is of one class or word among many, which"
+      f" task.name={task.name!r} does not have."
     )
   if task.loss not in ("", "cross_entropy") or (
     task.mix and "cross_entropy" not in dict(task.mix)
@@ -173,9 +174,15 @@ def _check_teacher(config: Any) -> None:
   task = config.task
   if not task.teacher:
     return
-  if task.name != "classification":
+  if task.name not in (*_CLASSES, *tasks.LANGUAGE):
     raise UserError(
-      f"task.teacher tells of classes; task.name={task.name!r} is another task."
+      "task.teacher tells of classes or words;"
+      f" task.name={task.name!r} is another task."
+    )
+  if config.model.new_tokens:
+    raise UserError(
+      "model.new_tokens are no words of task.teacher, which reads the same"
+      " tokens; leave one of them out."
     )
   if not (task.teacher_alpha or task.teacher_features):
     raise UserError(

@@ -1,6 +1,7 @@
 """Config -> the task, and what it asks of data and model."""
 
 import dataclasses
+import functools
 import types
 
 from jft import data, distill, losses, r_drop, siamese, tasks
@@ -159,6 +160,12 @@ def _tokens(c: Any, facts: Facts) -> tasks.Task:
   )
 
 
+def _language(
+  make: Callable[..., tasks.Task], c: Any, facts: Facts
+) -> tasks.Task:
+  return make(facts.words, label_smoothing=c.label_smoothing)
+
+
 _MAKERS: Mapping[str, Callable[..., tasks.Task]] = types.MappingProxyType(
   {
     "classification": _classification,
@@ -168,8 +175,8 @@ _MAKERS: Mapping[str, Callable[..., tasks.Task]] = types.MappingProxyType(
     "similarity": _regression,
     "retrieval": _retrieval,
     "token_classification": _tokens,
-    "causal_lm": lambda c, facts: tasks.causal_lm(),
-    "masked_lm": lambda c, facts: tasks.masked_lm(facts.words),
+    "causal_lm": functools.partial(_language, tasks.causal_lm),
+    "masked_lm": functools.partial(_language, tasks.masked_lm),
   }
 )
 _LABELS: Mapping[str, str] = types.MappingProxyType(

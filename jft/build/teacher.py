@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from jft import data, distill, loading, net, rng, tree
+from jft import data, distill, loading, net, rng, tasks, tree
 from jft.errors import UserError
 from jft.net import Net
 from jft.pretrained.report import Report, Row
@@ -23,15 +23,17 @@ def with_teacher(config: Any, student: Net, label_names: Sequence[str]) -> Net:
 
   Raises:
     UserError: if the teacher reads other inputs, or answers with other
-      classes.
+      classes or to another question.
   """
   c = config.task
   if not c.teacher:
     return student
   dtype = jnp.dtype(config.model.dtype)
   teacher = net.load_pretrained(c.teacher, dtype=dtype)
-  _check_answers(c.teacher, teacher.spec, label_names)
+  if c.name not in tasks.LANGUAGE:
+    _check_answers(c.teacher, teacher.spec, label_names)
   _check_inputs(config, student.spec, teacher.spec)
+  _check_kind(c.teacher, student.spec, teacher.spec)
   beside: Params = {distill.TEACHER: dict(teacher.variables)}
   if c.teacher_features:
     width, wanted = (_width(student), _width(teacher))
@@ -45,6 +47,16 @@ def with_teacher(config: Any, student: Net, label_names: Sequence[str]) -> Net:
     variables={**student.variables, "params": params},
     report=Report((*student.report.rows, *_rows(c.teacher, beside))),
   )
+
+
+def _check_kind(source: str, student: Spec, teacher: Spec) -> None:
+  """Texts are asked one thing each, or one of every token."""
+  ours, theirs = (getattr(s.config, "task", "") for s in (student, teacher))
+  if ours and theirs and ours != theirs:
+    raise UserError(
+      f"task.teacher={source!r} was saved for {theirs!r}, and the student is"
+      f" for {ours!r}: give a model of the same task."
+    )
 
 
 def _check_answers(source: str, spec: Spec, label_names: Sequence[str]) -> None:

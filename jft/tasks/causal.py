@@ -6,7 +6,7 @@ import types
 
 import numpy as np
 
-from jft.tasks import per_token
+from jft.tasks import classes, per_token
 from jft.tasks.task import Expected, Task
 from jft.typing import IGNORED, Any, Array, Outputs
 
@@ -20,36 +20,49 @@ BETTER = types.MappingProxyType(
 _LARGEST = 700.0  # e to more than this is no float.
 
 
-def causal_lm() -> Task:
+def causal_lm(words: int = 0, *, label_smoothing: float = 0.0) -> Task:
   """The next token: cross-entropy, and perplexity over all tokens.
 
   The labels are Int["b n"], of every token the one that follows, or `IGNORED`
   where it is not to be learnt. An example counts as many times as it has
   labels, so that the loss of a batch is the mean over all its tokens, on all
   devices, and the perplexity is that of all documents together.
+
+  Args:
+    words: how many the model chooses among, for the least loss there is.
+    label_smoothing: share of the target spread over all words, in training
+      alone: a perplexity is of the plain loss.
   """
+  smoothed, least = None, 0.0
+  if label_smoothing:
+    smoothed = per_token.make_loss(label_smoothing)
+  if label_smoothing and words:
+    least = classes.least_loss(words, label_smoothing=label_smoothing)
   return Task(
     loss=per_token.make_loss(),
+    training_loss=smoothed,
     metrics={"token_accuracy": per_token.accuracy},
     weight=per_token.count,
     kept=_nothing,
     right="token_accuracy",
     summary=_summary,
     answer=_answer,
+    least_loss=lambda k: least,
     name="causal_lm",
   )
 
 
-def masked_lm(words: int = 0) -> Task:
+def masked_lm(words: int = 0, *, label_smoothing: float = 0.0) -> Task:
   """The tokens that were hidden: cross-entropy, and perplexity over them.
 
   As `causal_lm`, but the labels are of the hidden tokens themselves.
 
   Args:
     words: how many the model chooses among, for what even guesses have.
+    label_smoothing: as for `causal_lm`.
   """
   return dataclasses.replace(
-    causal_lm(),
+    causal_lm(words, label_smoothing=label_smoothing),
     expected=lambda labels, k: _guessing(words) if words else None,
     name="masked_lm",
   )

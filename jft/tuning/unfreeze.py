@@ -81,7 +81,8 @@ def gradual(
 
   After the labels `first` come the top `blocks` blocks with what lies above
   them, then the next ones, and with the lowest what lies below the blocks.
-  Frozen leaves stay frozen.
+  Frozen leaves stay frozen. Where nothing is of `first`, as in a model whose
+  head is its embedding, the top blocks begin.
 
   Args:
     labels: as `freeze.label` returns.
@@ -93,7 +94,7 @@ def gradual(
     phase trains, all of those before it among them.
 
   Raises:
-    UserError: if nothing begins, or nothing is left to join it.
+    UserError: if nothing is left to join what begins.
 
   Source: Howard and Ruder, 2018, "Universal Language Model Fine-tuning for
   Text Classification" (arXiv:1801.06146), section 3.3.
@@ -107,21 +108,24 @@ def gradual(
   [['head'], ['b_1', 'head'], ['b_1', 'b_2', 'head']]
   """
   flat = tree.flatten(labels)
+  begun = first & {*flat.values()}
   later = [n for n, x in flat.items() if x != FREEZE and x not in first]
-  if not later or not first & {*flat.values()}:
-    raise UserError(
-      f"gradual unfreezing begins with the labels {sorted(first)} and needs"
-      f" others to follow, got {sorted({*flat.values()} - {FREEZE})}."
-    )
   phase_of = _phases(later, blocks)
   made = {
     name: f"{value}_{phase_of[name]}" if name in phase_of else value
     for name, value in flat.items()
   }
-  phases = []
-  for phase in range(max(phase_of.values()) + 1):
+  phases = [begun] if begun else []
+  for phase in sorted({*phase_of.values()}):
     joined = {made[name] for name, at in phase_of.items() if at <= phase}
-    phases.append(frozenset({*(first & {*flat.values()}), *joined}))
+    phases.append(frozenset({*begun, *joined}))
+  if len(phases) < 2:
+    raise UserError(
+      "gradual unfreezing needs parts that thaw one after another, got the"
+      f" labels {sorted({*flat.values()} - {FREEZE})} in {len(phases)} phase;"
+      f" thaw fewer blocks at once (tune.unfreeze_blocks={blocks}), or do"
+      " without it."
+    )
   return tree.unflatten(made), tuple(phases)
 
 

@@ -88,6 +88,24 @@ def test_the_loss_of_berts_masked_words():
   assert float(ours) == pytest.approx(theirs, rel=1e-5)
 
 
+def test_label_smoothing_of_words():
+  pytest.importorskip("transformers")
+  from transformers.trainer_pt_utils import LabelSmoother
+
+  draw = np.random.default_rng(0)
+  logits = draw.normal(size=(3, 9, 20)).astype(np.float32)
+  label = draw.integers(0, 20, (3, 9))
+  label = np.where(draw.uniform(size=label.shape) < 0.4, label, IGNORED)
+  asked = torch.from_numpy(np.where(label == IGNORED, -100, label))
+  theirs = LabelSmoother(0.1)({"logits": torch.from_numpy(logits)}, asked)
+  task = tasks.masked_lm(20, label_smoothing=0.1)
+  batch = {"label": label, "mask": np.ones(3, np.float32)}
+  weights = task.weights(batch)
+  each = task.minimised({"logits": logits}, batch)
+  ours = (each * weights).sum() / weights.sum()
+  assert float(ours) == pytest.approx(theirs.item(), rel=1e-5)
+
+
 def logits_of(found, tensors, ids):
   """Returns jft's outputs with transformers' weights."""
   import json
