@@ -88,6 +88,17 @@ TASKS = types.MappingProxyType(
       ),
       {"full": 3e-4},
     ),
+    "plays": Task(
+      "shakespeare_stories15m",
+      (
+        *("train.epochs=0.0", "train.steps=150", "data.max_length=128"),
+        *("eval.every_epochs=0.0", "eval.every_steps=75"),
+        *("eval.at_start=False", "optim.warmup_steps=15"),
+        "train.preflight=off",
+      ),
+      {"full": 3e-4},
+      metric="test/token_accuracy",
+    ),
   }
 )
 

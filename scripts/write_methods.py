@@ -49,6 +49,7 @@ METRICS = {
   "macro_f1": "mean F1 of the classes",
   "spearman": "Spearman",
   "recall_at_1": "recall at 1",
+  "token_accuracy": "share of right tokens",
 }
 BASES = {
   "minilm": "sst2_minilm",
@@ -121,7 +122,7 @@ def effect_cell(entry: dict) -> str:
   seeds = "1 seed" if len(both) == 1 else f"{len(both)} seeds"
   metric = TASKS[task].metric.removeprefix("test/")
   where = task if metric == "accuracy" else f"{task}, {METRICS[metric]}"
-  if plans[0] == plans[1]:
+  if plans[0].key == plans[1].key:
     return f"{where}: {mean:.4f}, {seeds}"
   said = [entry["note"]] if "note" in entry else []
   if "rate" in entry:
@@ -268,11 +269,11 @@ def main() -> None:
     " an eighth is spam (`sms`), 1,000 pairs of the STS benchmark with their"
     " similarity (`stsb`), 500 of those that say the same (`pairs`), the kinds"
     " of names in 3,394 tweets of WNUT 2017 (`entities`), 206 photographs by"
-    " EfficientNet-Lite0 (`ants`). All is fine-tuned with the method (or by it,"
-    " where it says what is trained); the difference is from full fine-tuning,"
-    " or what else is named, with the same seeds (`benchmarks/effects.py`). An"
-    " empty cell has not been measured yet. Tests are named by their path in"
-    " tests/.",
+    " EfficientNet-Lite0 (`ants`), 150 updates on Shakespeare (`plays`). All is"
+    " fine-tuned with the method (or by it, where it says what is trained); the"
+    " difference is from full fine-tuning, or what else is named, with the same"
+    " seeds (`benchmarks/effects.py`). An empty cell has not been measured yet."
+    " Tests are named by their path in tests/.",
     "",
     *(methods.FOLDER / "methods" / "begin.md").read_text().splitlines(),
   ]
