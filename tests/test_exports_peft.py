@@ -10,7 +10,7 @@ import jft
 from jft import tree
 from jft.errors import UserError
 from jft.exports import subject as subjects
-from jft.exports import writing
+from jft.exports import verify, writing
 from jft.pretrained.formats import safetensors
 
 
@@ -66,6 +66,27 @@ def test_every_other_target_gets_it_merged_and_is_told(subject, tmp_path):
     for layer in ("key", "out", "query", "value")
   )
   assert moved == [*kernels, "head/bias", "head/kernel"]
+
+
+@pytest.mark.parametrize(
+  "lines",
+  [
+    ("adapter.name=lora", "adapter.rank=2", "model.quantize=nf4"),
+    ("tune.preset=linear_probe", "tune.blocks=0", "model.quantize=int8"),
+  ],
+)
+def test_a_quantised_run_is_exported_as_it_was_trained(lines, tmp_path):
+  pytest.importorskip("qwix")
+  workdir = exported.train_text(tmp_path, *lines, "optim.lr=0.05")
+  trained = subjects.of_run(workdir)
+  done = writing.write(trained, "hf", tmp_path / "out")
+  assert "as they were in training" in done.notes[0]
+  again = jft.load_pretrained(str(tmp_path / "out"))
+  beside = trained.beside.net if trained.beside else trained
+  inputs = verify.inputs_of(trained)
+  want = beside.apply(beside.variables, inputs)["logits"]
+  got = again.apply(again.variables, inputs)["logits"]
+  np.testing.assert_allclose(got, want, atol=1e-5)
 
 
 def test_a_network_without_an_adapter_has_nothing_for_peft(tmp_path):

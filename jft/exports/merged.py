@@ -1,11 +1,12 @@
-"""A subject whose adapters are worked into its weights first."""
+"""A subject as one float network: codes made float, adapters worked in."""
 
 import dataclasses
 
-from jft import adapters
-from jft.errors import UserError
+from jft import adapters, quantize
 from jft.exports import verify
 from jft.exports.subject import Subject
+from jft.net import Net
+from jft.pretrained.report import Report
 from jft.tuning import quantized
 
 
@@ -13,17 +14,13 @@ def merged(subject: Subject) -> Subject:
   """Returns the subject as one plain network, and says so in its notes.
 
   Args:
-    subject: with adapters or without.
+    subject: with adapters or without, its kernels quantised or not.
 
   Raises:
     UserError: if they cannot be merged, or the outputs would differ.
   """
   if quantized.is_quantized(subject.variables["params"]):
-    raise UserError(
-      f"{subject.title}: its kernels are quantised, and no other library reads"
-      " these codes. Make them float by jft.quantize.dequantize(net), merge,"
-      " and export what comes out; or export the adapter alone, --to=peft."
-    )
+    subject = _as_float(subject)
   if subject.beside is None:
     return subject
   net = subject.beside.net
@@ -41,3 +38,24 @@ def merged(subject: Subject) -> Subject:
     beside=None,
     notes=(*subject.notes, note),
   )
+
+
+def _as_float(subject: Subject) -> Subject:
+  """Returns the subject with float32 kernels, of what its codes stand for."""
+  beside = subject.beside
+  net = beside.net if beside else _plain(subject)
+  made = quantize.dequantize(net)
+  note = (
+    "made float32 again: kernels kept as codes of 8 or 4 bits, as they were in"
+    " training, not as they were loaded"
+  )
+  return dataclasses.replace(
+    subject,
+    variables=made.variables,
+    beside=beside and dataclasses.replace(beside, net=made),
+    notes=(*subject.notes, note),
+  )
+
+
+def _plain(subject: Subject) -> Net:
+  return Net(subject.apply, subject.variables, subject.spec, Report(()))
