@@ -89,6 +89,23 @@ def test_a_quantised_run_is_exported_as_it_was_trained(lines, tmp_path):
   np.testing.assert_allclose(got, want, atol=1e-5)
 
 
+def test_an_adapter_beside_codes_is_for_a_base_of_codes(tmp_path):
+  pytest.importorskip("qwix")
+  lines = ("adapter.name=lora", "adapter.rank=2", "model.quantize=nf4")
+  workdir = exported.train_text(tmp_path, *lines, "optim.lr=0.05")
+  done = writing.write(subjects.of_run(workdir), "peft", tmp_path / "out")
+  assert "trained beside kernels kept as codes" in done.notes[0]
+  assert done.compared.difference < 1e-5
+  # Beside the base as it is loaded it is another network.
+  base = jft.load_pretrained(str(tmp_path / "source"))
+  whole = jft.adapters.load_peft(base, tmp_path / "out")
+  trained = subjects.of_run(workdir)
+  inputs = verify.inputs_of(trained)
+  want = trained.apply(trained.variables, inputs)["logits"]
+  got = whole.apply(whole.variables, inputs)["logits"]
+  assert np.abs(want - got).max() > 1e-3
+
+
 def test_a_network_without_an_adapter_has_nothing_for_peft(tmp_path):
   net = exported.make("bert_tiny", depth=1, vocab_size=20)
   with pytest.raises(UserError, match="writes the one adapter of a run"):

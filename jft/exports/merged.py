@@ -19,8 +19,7 @@ def merged(subject: Subject) -> Subject:
   Raises:
     UserError: if they cannot be merged, or the outputs would differ.
   """
-  if quantized.is_quantized(subject.variables["params"]):
-    subject = _as_float(subject)
+  subject = as_float(subject)
   if subject.beside is None:
     return subject
   net = subject.beside.net
@@ -40,8 +39,13 @@ def merged(subject: Subject) -> Subject:
   )
 
 
-def _as_float(subject: Subject) -> Subject:
-  """Returns the subject with float32 kernels, of what its codes stand for."""
+def as_float(subject: Subject) -> Subject:
+  """Returns the subject with float32 kernels, of what its codes stand for.
+
+  One without codes is returned as it is; the other's notes say so.
+  """
+  if not quantized.is_quantized(subject.variables["params"]):
+    return subject
   beside = subject.beside
   net = beside.net if beside else _plain(subject)
   made = quantize.dequantize(net)

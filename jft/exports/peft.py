@@ -11,11 +11,13 @@ from jft import adapters, families, tree
 from jft.adapters import peft_folder
 from jft.errors import UserError
 from jft.exports import places, unused, verify
+from jft.exports.merged import as_float
 from jft.exports.subject import Beside, Subject
 from jft.exports.target import Plan, Target
 from jft.exports.verify import Compared
 from jft.pretrained import peft
 from jft.pretrained.formats import safetensors
+from jft.tuning import quantized
 from jft.tuning.adapters import pissa
 from jft.tuning.adapters.lora import LoRA
 from jft.tuning.adapters.method import ADAPTERS
@@ -48,6 +50,7 @@ def plan(subject: Subject) -> Plan:
       "--to=peft writes the one adapter of a run, and"
       f" {subject.title} has none; --to=hf writes a whole network."
     )
+  notes, subject = _notes(subject), as_float(subject)
   method, own = _as_lora(subject.beside)
   peft_folder.check_words(subject.spec, own)
   family, spec = families.FAMILIES[subject.spec.family], subject.spec
@@ -85,7 +88,17 @@ def plan(subject: Subject) -> Plan:
     safetensors.write(folder / peft.WEIGHTS, arrays, {"format": "pt"})
 
   compare = functools.partial(_compare, subject)
-  return Plan(write, compare, _opens(subject, model, config))
+  return Plan(write, compare, _opens(subject, model, config), notes)
+
+
+def _notes(subject: Subject) -> tuple[str, ...]:
+  if not quantized.is_quantized(subject.variables["params"]):
+    return ()
+  return (
+    "it was trained beside kernels kept as codes; a base that is loaded whole"
+    " gives other numbers, one in NF4 (bitsandbytes, bnb_4bit_quant_type='nf4')"
+    " these",
+  )
 
 
 def _as_lora(beside: Beside) -> tuple[LoRA, Params]:

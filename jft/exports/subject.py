@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 import types
 
-from jft import adapters, distill, restored, tree
+from jft import adapters, distill, quantize, restored, tree
 from jft import config as configs
 from jft.adapters import Adapted
 from jft.build import encode
@@ -39,7 +39,8 @@ class Beside:
   Attributes:
     net: the network with them, trained.
     initial: the adapters' trees before the training; {} if unknown.
-    plain: () -> the network as it was loaded, without them.
+    plain: () -> the network as it was loaded, without them; quantised kernels
+      are what their codes stand for.
     trained: names, with "params/", of the base's leaves that were trained too.
   """
 
@@ -170,10 +171,16 @@ def _of_run(
   without.adapter.name = ""
   without.task.teacher = ""
   found = _in_memory(net)
+
+  def plain() -> Net:
+    if config.model.quantize:  # What it was trained beside, not what is loaded.
+      return adapters.bare(quantize.dequantize(net))
+    return load_net(without, names, fit=False)
+
   return Beside(
     trained,
     net.params[ADAPTERS],
-    lambda: load_net(without, names, fit=False),
+    plain,
     found.trained | {f"params/{name}" for name in tree.flatten(state.params)},
   )
 
