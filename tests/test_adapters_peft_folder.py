@@ -42,14 +42,15 @@ def test_the_head_in_modules_to_save_is_the_adapters(bases, tmp_path):
 @pytest.mark.parametrize(
   ("change", "message"),
   [
-    ({"peft_type": "IA3"}, "type 'IA3': jft reads"),
+    ({"peft_type": "LOHA"}, "type 'LOHA': jft reads LORA, IA3"),
+    ({"peft_type": "PROMPT_TUNING"}, "has no 'prompt_embeddings'"),
     ({"bias": "all"}, "bias='all': jft reads bias='none'"),
     ({"use_qalora": True}, "use_qalora=True, which jft's LoRA does not have"),
     ({"init_lora_weights": "pissa"}, "'pissa' changes the base's weights"),
     ({"use_dora": True}, "lora_magnitude is missing"),
   ],
 )
-def test_what_is_no_lora_is_refused(change, message, bases, tmp_path):
+def test_what_jft_does_not_have_is_refused(change, message, bases, tmp_path):
   record, _ = peft_cases.read("rslora")
   folder = peft_cases.write(tmp_path / "adapter", record)
   (folder / CONFIG).write_text(json.dumps(record["config"] | change))

@@ -69,6 +69,35 @@ def test_every_other_target_gets_it_merged_and_is_told(subject, tmp_path):
 
 
 @pytest.mark.parametrize(
+  ("lines", "kind", "shape"),
+  [
+    (("adapter.name=prompt",), "PROMPT_TUNING", (2, 8)),
+    (("adapter.name=prefix",), "PREFIX_TUNING", (2, 16)),
+    (
+      ("adapter.name=prefix", "adapter.projection=3"),
+      "PREFIX_TUNING",
+      (2, 16),
+    ),
+    (("adapter.name=ia3",), "IA3", (1, 16)),
+  ],
+)
+def test_what_peft_has_too_is_written_for_it(lines, kind, shape, tmp_path):
+  if kind != "IA3":
+    lines = (*lines, "adapter.tokens=2")
+  workdir = exported.train_text(tmp_path, *lines, "optim.lr=0.05")
+  trained = subjects.of_run(workdir)
+  done = writing.write(trained, "peft", tmp_path / "out")
+  assert done.compared.difference < 1e-5
+  config = json.loads((tmp_path / "out/adapter_config.json").read_text())
+  assert (config["peft_type"], config["task_type"]) == (kind, "SEQ_CLS")
+  assert config["modules_to_save"] == ["classifier"]
+  arrays = safetensors.read(tmp_path / "out/adapter_model.safetensors")
+  assert shape in {arrays[name].shape for name in arrays}
+  (head,) = (name for name in arrays if name.endswith("classifier.weight"))
+  assert head.count("model") == (2 if kind == "IA3" else 1)
+
+
+@pytest.mark.parametrize(
   "lines",
   [
     ("adapter.name=lora", "adapter.rank=2", "model.quantize=nf4"),
@@ -104,6 +133,14 @@ def test_an_adapter_beside_codes_is_for_a_base_of_codes(tmp_path):
   want = trained.apply(trained.variables, inputs)["logits"]
   got = whole.apply(whole.variables, inputs)["logits"]
   assert np.abs(want - got).max() > 1e-3
+
+
+def test_what_peft_does_not_have_is_named(tmp_path):
+  lines = ("adapter.name=parallel", "adapter.width=3")
+  workdir = exported.train_text(tmp_path, *lines)
+  with pytest.raises(UserError, match="a Bottleneck, which peft does not have"):
+    writing.write(subjects.of_run(workdir), "peft", tmp_path / "out")
+  assert not (tmp_path / "out").exists()
 
 
 def test_a_network_without_an_adapter_has_nothing_for_peft(tmp_path):

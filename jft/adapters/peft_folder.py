@@ -21,13 +21,17 @@ from jft.net import Net
 from jft.pretrained import formats, peft
 from jft.pretrained.layouts import Entry
 from jft.spec import Spec
+from jft.tuning.adapters.lora import LoRA
+from jft.tuning.adapters.method import Method
 from jft.typing import Mapping, Params
 
 
 def load_peft(
   net: Net, folder: str | pathlib.Path, name: str = "default"
 ) -> Adapted:
-  """Returns the network with a LoRA that Hugging Face's peft has saved.
+  """Returns the network with an adapter that Hugging Face's peft has saved.
+
+  LoRA with its kin, (IA)³, prefix and prompt tuning.
 
   What peft calls `modules_to_save`, such as a head, takes the place of the
   network's own.
@@ -38,7 +42,7 @@ def load_peft(
     name: of the adapter.
 
   Raises:
-    UserError: if it is no LoRA, or not one of this network.
+    UserError: if jft has no such adapter, or it is not one of this network.
   """
   check_free(net.methods if isinstance(net, Adapted) else {}, name)
   found = _read(net, pathlib.Path(folder))
@@ -79,8 +83,8 @@ def table(spec: Spec) -> Mapping[str, Entry]:
   raise UserError(f"transformers has no {spec.family} that jft knows.")
 
 
-def check_words(spec: Spec, adapter: Params) -> None:
-  """Checks that peft's adapter of the words is jft's.
+def check_words(spec: Spec, method: Method, adapter: Params) -> None:
+  """Checks that peft's LoRA of the words is jft's.
 
   Beside a tied embedding jft's is in the scores of the words too, as it is
   once it is merged; peft's is not.
@@ -88,6 +92,8 @@ def check_words(spec: Spec, adapter: Params) -> None:
   Raises:
     UserError: if not.
   """
+  if not isinstance(method, LoRA):
+    return
   scores = getattr(spec.config, "task", "") in ("lm", "mlm")
   if scores and getattr(spec.config, "tied", True) and "embeddings" in adapter:
     raise UserError(
@@ -103,7 +109,7 @@ def _read(net: Net, folder: pathlib.Path) -> peft.Adapter:
   config = json.loads((folder / peft.CONFIG).read_text(encoding="utf-8"))
   arrays = formats.read(folder / peft.WEIGHTS)
   found = peft.from_peft(config, arrays, table(net.spec))
-  check_words(net.spec, found.tree)
+  check_words(net.spec, found.method, found.tree)
   return found
 
 
@@ -111,7 +117,9 @@ def _check_shapes(made: Params, tree_of: Params) -> None:
   want, got = tree.flatten(made), tree.flatten(tree_of)
   for name in want.keys() | got.keys():
     if name not in got or name not in want:
-      where = "is missing" if name in want else "is not of a LoRA of this kind"
+      where = (
+        "is missing" if name in want else "is not of an adapter of this kind"
+      )
       raise UserError(f"the adapter's {name} {where}.")
     if want[name].shape != got[name].shape:
       raise UserError(

@@ -25,7 +25,8 @@ for real inputs; the folder appears complete or not at all.
   safetensors  jft's own names: takes any network, `load_pretrained` opens it
   msgpack      Flax: transformers 4's names where it had some, else jft's own
   orbax        an Orbax checkpoint
-  peft         the adapter of a run alone, for peft; all others merge it
+  peft         the adapter of a run alone (LoRA, IA3, prefix, prompt), for
+               peft; all others merge it
   llama2c      the model.bin of llama2.c: Llamas
   stablehlo    one program for CPU, TPU and CUDA, run by jax alone
   onnx         onnxruntime; needs pip install 'jft[onnx]'

@@ -18,10 +18,10 @@ from jft.exports.verify import Compared
 from jft.pretrained import peft
 from jft.pretrained.formats import safetensors
 from jft.tuning import quantized
-from jft.tuning.adapters import pissa
-from jft.tuning.adapters.lora import LoRA
-from jft.tuning.adapters.method import ADAPTERS
+from jft.tuning.adapters import pissa, prefix
+from jft.tuning.adapters.method import ADAPTERS, Method
 from jft.tuning.adapters.pissa import PiSSA
+from jft.tuning.adapters.prefix import Prefix
 from jft.typing import Any, Mapping, Params
 from jft.writers import write_json
 
@@ -37,7 +37,7 @@ _TASKS: Mapping[str, str] = types.MappingProxyType(
 
 
 def plan(subject: Subject) -> Plan:
-  """Returns the export of one LoRA, with all else that was trained.
+  """Returns the export of one adapter, with all else that was trained.
 
   Args:
     subject: with an adapter.
@@ -51,8 +51,8 @@ def plan(subject: Subject) -> Plan:
       f" {subject.title} has none; --to=hf writes a whole network."
     )
   notes, subject = _notes(subject), as_float(subject)
-  method, own = _as_lora(subject.beside)
-  peft_folder.check_words(subject.spec, own)
+  method, own = _as_pefts(subject.beside)
+  peft_folder.check_words(subject.spec, method, own)
   family, spec = families.FAMILIES[subject.spec.family], subject.spec
   flat = {
     f"params/{name}": np.asarray(x)
@@ -81,6 +81,8 @@ def plan(subject: Subject) -> Plan:
     trained |= {name for name in flat if name.startswith("params/head/")}
   config, arrays = peft.to_peft(method, own, flat, trained, table)
   config["task_type"] = task
+  if "token_dim" in config:
+    config["num_attention_heads"] = _heads(spec.config, method)
   config["base_model_name_or_path"] = spec.source.removeprefix("hf:")
 
   def write(folder: pathlib.Path) -> None:
@@ -101,8 +103,8 @@ def _notes(subject: Subject) -> tuple[str, ...]:
   )
 
 
-def _as_lora(beside: Beside) -> tuple[LoRA, Params]:
-  """Returns a LoRA for the base as its source has it."""
+def _as_pefts(beside: Beside) -> tuple[Method, Params]:
+  """Returns an adapter of peft's, for the base as its source has it."""
   (name,) = beside.net.active
   method, own = beside.net.methods[name], beside.net.params[ADAPTERS][name]
   if isinstance(method, PiSSA):
@@ -112,11 +114,23 @@ def _as_lora(beside: Beside) -> tuple[LoRA, Params]:
         " LoRA is the difference; export the run."
       )
     return pissa.as_lora(method, beside.initial[name], own)
-  if not isinstance(method, LoRA):
+  if isinstance(method, Prefix):
+    return prefix.unprojected(method, own, beside.net.params)
+  if not isinstance(method, peft.WRITTEN):
+    kinds = ", ".join(kind.__name__ for kind in peft.WRITTEN)
     raise UserError(
-      f"--to=peft writes LoRAs; {name!r} is a {type(method).__name__}."
+      f"--to=peft writes {kinds}; {name!r} is a {type(method).__name__}, which"
+      " peft does not have."
     )
   return method, own
+
+
+def _heads(config: Any, method: Method) -> int:
+  """Returns how many heads what peft puts before a text has."""
+  usual = config.heads
+  return (
+    getattr(config, "kv_heads", usual) if isinstance(method, Prefix) else usual
+  )
 
 
 def _compare(subject: Subject, folder: pathlib.Path) -> Compared:

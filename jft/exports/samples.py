@@ -97,7 +97,7 @@ def inputs(
   if spec.kind == "image":
     return _images(samples, spec)
   if spec.tokenizer is None:
-    return _tokens(spec.config.vocab_size, spec.config.max_tokens)
+    return _tokens(spec.config.vocab_size, max_length or spec.config.max_tokens)
   tokenizer = data.load_tokenizer(
     spec.tokenizer,
     max_length=max_length or min(spec.max_tokens, MAX_TOKENS),

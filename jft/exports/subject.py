@@ -107,6 +107,7 @@ def of_net(net: Net, title: str = "") -> Subject:
     samples.generated(net.spec),
     folder,
     found,
+    max_length=_room(net) if isinstance(net, Adapted) else 0,
     beside=_in_memory(net) if isinstance(net, Adapted) else None,
   )
 
@@ -146,6 +147,13 @@ def of_run(workdir: str | pathlib.Path, title: str = "") -> Subject:
     reads=reads(config),
     beside=_of_run(config, net, names, state, variables),
   )
+
+
+def _room(net: Adapted) -> int:
+  """Returns the tokens of text that learned ones leave room for, 0: all."""
+  learned = sum(getattr(net.methods[x], "tokens", 0) for x in net.active)
+  most = getattr(net.spec.config, "max_tokens", 0)
+  return most - learned if most and learned else 0
 
 
 def _in_memory(net: Adapted) -> Beside:

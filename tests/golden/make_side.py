@@ -76,8 +76,25 @@ def adapted(case: str, seed: int):
 
 def record(case: str, seed: int = 0) -> dict[str, np.ndarray]:
   """Returns logits, and a summary of states and of the adapter's gradients."""
-  method, model = CASES[case]
   made, parts = adapted(case, seed)
+  logits, hidden, mask = forward(case, made, seed)
+  cotangent = side_cases.cotangent(logits.detach().numpy(), mask)
+  (logits * torch.from_numpy(cotangent)).sum().backward()
+  result = {"logits": logits.detach().numpy()}
+  if mask is not None:
+    result["hidden"] = hidden.detach().numpy() * mask[..., None]
+    if logits.ndim == 3:
+      result["logits"] = result["logits"] * mask[..., None]
+    result["hidden"] = weights.summary("hidden", result["hidden"], 8)
+  for name, (parameter, view) in parts.items():
+    gradient = view(parameter().grad).numpy()
+    result[f"grad/{name}"] = weights.summary(name, gradient)
+  return {name: x.astype(np.float32) for name, x in result.items()}
+
+
+def forward(case: str, made: torch.nn.Module, seed: int):
+  """Returns the logits and states of the text, and its mask."""
+  method, model = CASES[case]
   arrays, mask = side_cases.inputs(case, seed), None
   if model == "vit":
     images = torch.from_numpy(arrays).permute(0, 3, 1, 2).double()
@@ -98,18 +115,7 @@ def record(case: str, seed: int = 0) -> dict[str, np.ndarray]:
   if method == "prompt":
     hidden = hidden[:, TOKENS:]
     logits = logits[:, TOKENS:] if model in DECODERS else logits
-  cotangent = side_cases.cotangent(logits.detach().numpy(), mask)
-  (logits * torch.from_numpy(cotangent)).sum().backward()
-  result = {"logits": logits.detach().numpy()}
-  if mask is not None:
-    result["hidden"] = hidden.detach().numpy() * mask[..., None]
-    if logits.ndim == 3:
-      result["logits"] = result["logits"] * mask[..., None]
-    result["hidden"] = weights.summary("hidden", result["hidden"], 8)
-  for name, (parameter, view) in parts.items():
-    gradient = view(parameter().grad).numpy()
-    result[f"grad/{name}"] = weights.summary(name, gradient)
-  return {name: x.astype(np.float32) for name, x in result.items()}
+  return logits, hidden, mask
 
 
 def _prefixed_encoder(made, model, given):

@@ -15,6 +15,7 @@ from jft.typing import Any, Array, Float, Key, Mapping, Params
 
 _EMBEDDING = "prefix_embedding"
 _LAYERS = ("prefix_in", "prefix_out")
+_KINDS = ("key", "value")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Prefix(Method):
           keys[i, j], (self.tokens, width)
         )
         for i, name in enumerate(found)
-        for j, kind in enumerate(("key", "value"))
+        for j, kind in enumerate(_KINDS)
       }
     )
 
@@ -111,14 +112,41 @@ class Prefix(Method):
     if not self.projection:
       own = subtree(tree, module)
       return None if not own else (own["prefix_key"], own["prefix_value"])
-    first, second = (tree[name] for name in _LAYERS)
-    hidden = tree[_EMBEDDING] @ first["kernel"] + first["bias"]
     # Of this block alone: the numbers of the others would be thrown away.
     number = int(module.path[-2].rpartition("_")[2])
     width = module.variables["params"]["key"]["kernel"].shape[-1]
-    own = slice(2 * number * width, 2 * (number + 1) * width)
-    out = jnp.tanh(hidden) @ second["kernel"][:, own] + second["bias"][own]
+    out = _made(tree, slice(2 * number * width, 2 * (number + 1) * width))
     return out[:, :width], out[:, width:]
+
+
+def unprojected(
+  method: Prefix, tree: Params, params: Params
+) -> tuple[Prefix, Params]:
+  """Returns the prefix with the keys and values that its MLP makes.
+
+  Args:
+    method, tree: of the adapter; one without an MLP is returned as it is.
+    params: of the base.
+  """
+  if not method.projection:
+    return method, tree
+  end = "/attention/key/kernel"
+  flat = trees.flatten(params)
+  found = sorted(n.removesuffix(end) for n in flat if n.endswith(end))
+  parts = jnp.split(_made(tree), 2 * len(found), axis=1)
+  own = {
+    f"{name}/attention/prefix_{kind}": parts[2 * i + j]
+    for i, name in enumerate(found)
+    for j, kind in enumerate(_KINDS)
+  }
+  return dataclasses.replace(method, projection=0), trees.unflatten(own)
+
+
+def _made(tree: Params, own: slice = slice(None)) -> Float[Array, "p w"]:
+  """Returns what the MLP makes, or some columns of it."""
+  first, second = (tree[name] for name in _LAYERS)
+  hidden = tree[_EMBEDDING] @ first["kernel"] + first["bias"]
+  return jnp.tanh(hidden) @ second["kernel"][:, own] + second["bias"][own]
 
 
 def _last(site: Site) -> int:
