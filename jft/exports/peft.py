@@ -45,13 +45,14 @@ def plan(subject: Subject) -> Plan:
   Raises:
     UserError: if there is none, or peft has no place for it.
   """
-  if subject.beside is None or len(subject.beside.net.active) != 1:
+  notes, subject = _notes(subject), as_float(subject)
+  beside = subject.beside
+  if beside is None or len(beside.net.active) != 1:
     raise UserError(
       "--to=peft writes the one adapter of a run, and"
       f" {subject.title} has none; --to=hf writes a whole network."
     )
-  notes, subject = _notes(subject), as_float(subject)
-  method, own = _as_pefts(subject.beside)
+  method, own = _as_pefts(beside)
   peft_folder.check_words(subject.spec, method, own)
   family, spec = families.FAMILIES[subject.spec.family], subject.spec
   flat = {
@@ -75,7 +76,7 @@ def plan(subject: Subject) -> Plan:
   model = made["architectures"][0]
   tasks = [task for end, task in _TASKS.items() if model.endswith(end)]
   task = tasks[0] if tasks else None
-  trained = set(subject.beside.trained)
+  trained = set(beside.trained)
   if task in ("SEQ_CLS", "TOKEN_CLS"):
     # For these peft looks for a classifier, whether it was trained or not.
     trained |= {name for name in flat if name.startswith("params/head/")}

@@ -182,7 +182,8 @@ def _of_run(
 
   def plain() -> Net:
     if config.model.quantize:  # What it was trained beside, not what is loaded.
-      return adapters.bare(quantize.dequantize(net))
+      made = quantize.dequantize(net).variables
+      return adapters.bare(dataclasses.replace(net, variables=made))
     return load_net(without, names, fit=False)
 
   return Beside(

@@ -94,7 +94,7 @@ def from_peft(
     UserError: for an adapter that jft cannot run, or a tensor that has no place
       in the model.
   """
-  kind = config.get("peft_type")
+  kind = str(config.get("peft_type"))
   if kind not in _KINDS:
     raise UserError(
       f"an adapter of peft's type {kind!r}: jft reads {', '.join(_KINDS)}."
