@@ -18,6 +18,7 @@ PAGES = (
   "BUILD.md",
   "CHANGELOG.md",
   "README.md",
+  "docs/adapters.md",
   "docs/augmentation.md",
   "docs/export.md",
   "docs/language_models.md",
@@ -104,6 +105,7 @@ def help_of(command):
   [
     "BUILD.md",
     "README.md",
+    "docs/adapters.md",
     "docs/augmentation.md",
     "docs/export.md",
     "docs/reproducibility.md",
@@ -121,7 +123,15 @@ def test_commands_are_accepted(page, monkeypatch):
 
 
 @pytest.mark.parametrize(
-  "page", ["BUILD.md", "README.md", "docs/augmentation.md", "docs/models.md"]
+  "page",
+  [
+    "BUILD.md",
+    "README.md",
+    "docs/adapters.md",
+    "docs/augmentation.md",
+    "docs/language_models.md",
+    "docs/models.md",
+  ],
 )
 def test_configs_and_their_keys_exist(page, monkeypatch):
   monkeypatch.chdir(ROOT)
@@ -166,6 +176,13 @@ def test_the_program_of_own_models_runs(tmp_path):
   assert printed.startswith("4 loaded\n")
   assert "resized" in printed
   assert printed.endswith("(1, 5)\n")
+
+
+def test_the_program_of_adapters_runs(tmp_path):
+  (program,) = blocks("docs/adapters.md", "python")
+  switched, unmerged = run(program, tmp_path).stdout.splitlines()
+  assert switched == "('plays',) ('mixed',) merged: True"
+  assert unmerged == "unmerged: True"
 
 
 @pytest.mark.slow
