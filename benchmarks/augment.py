@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import recipes
 
 from jft import augment, net, optim, tasks
 from jft.augment import policies
@@ -63,7 +64,10 @@ def main():
     found[name] = median_secs(lambda key, run=changed: run(key, batch)["image"])
   both = sum(found[name] for name in CHANGES)
   result = {
+    "command": f"python benchmarks/augment.py {rows}",
     "device": jax.devices()[0].device_kind,
+    "hardware": recipes.hardware(),
+    "jax": jax.__version__,
     "batch_size": rows,
     "secs": {name: round(x, 4) for name, x in found.items()},
     "share_of_the_step": round(both / found["step"], 4),
