@@ -60,14 +60,15 @@ BASES = {
 
 def step_costs(recipe: str, lines: list[str]) -> dict[str, float]:
   """Counts the last phase's compiled step."""
-  run = build(configs.load(recipe, lines))
+  run = build(configs.load(recipe, [os.path.expandvars(x) for x in lines]))
   return methods.counted(run, methods.compiled(run)[0])
 
 
 def lines_of(entry: dict) -> tuple[str, list[str], list[str]]:
   """Returns the recipe a method is counted in, its lines and full tuning's.
 
-  A method that only its own task has is counted in that.
+  A method that only its own task has is counted in that, one whose config has
+  a name to be filled in with the lines that it calls `counted`.
   """
   base = entry["base"]
   if base == "none" and entry.get("task") and not entry.get("after"):
@@ -78,7 +79,7 @@ def lines_of(entry: dict) -> tuple[str, list[str], list[str]]:
   recipe = "quickstart" if base == "any" else BASES.get(base, base)
   full = measured.FULL if recipe == "quickstart" else measured.FULL[:1]
   full = [*full, *entry.get("setting", ())]
-  return recipe, [*full, *entry["config"]], full
+  return recipe, [*full, *entry.get("counted", entry["config"])], full
 
 
 def count_all(chosen: list[str]) -> None:
