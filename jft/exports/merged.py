@@ -47,7 +47,8 @@ def as_float(subject: Subject) -> Subject:
   if not quantized.is_quantized(subject.variables["params"]):
     return subject
   beside = subject.beside
-  net = beside.net if beside else _plain(subject)
+  whole = Net(subject.apply, subject.variables, subject.spec, Report(()))
+  net = beside.net if beside else whole
   made = quantize.dequantize(net)
   note = (
     "made float32 again: kernels kept as codes of 8 or 4 bits, as they were in"
@@ -59,7 +60,3 @@ def as_float(subject: Subject) -> Subject:
     beside=beside and dataclasses.replace(beside, net=made),
     notes=(*subject.notes, note),
   )
-
-
-def _plain(subject: Subject) -> Net:
-  return Net(subject.apply, subject.variables, subject.spec, Report(()))

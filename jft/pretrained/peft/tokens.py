@@ -6,17 +6,18 @@ are `prompt_embeddings`: a token's, or its key and value of every block.
 
 import re
 
+import jax.numpy as jnp
 import numpy as np
 
 from jft import tree as trees
 from jft.errors import UserError
 from jft.pretrained.layouts import Entry
+from jft.tuning.adapters import prefix
 from jft.tuning.adapters.prefix import Prefix
 from jft.tuning.adapters.prompt import Prompt
 from jft.typing import Any, Mapping, Params
 
 _KEY = "prompt_embeddings"
-_KINDS = ("key", "value")
 
 
 def owns(key: str) -> bool:
@@ -33,15 +34,14 @@ def write(
     method, tree: a prefix's own keys and values, without a projection.
     table: of the family.
   """
+  blocks = _blocks(table)
   if isinstance(method, Prompt):
     rows, kind = np.asarray(tree["embeddings"]["prompt"]), "PROMPT_TUNING"
     more = {"prompt_tuning_init": "RANDOM", "token_dim": rows.shape[1]}
   else:
     flat = trees.flatten(tree)
     parts = [
-      flat[f"{name}/prefix_{part}"]
-      for name in _blocks(table)
-      for part in _KINDS
+      flat[f"{name}/prefix_{part}"] for name in blocks for part in prefix.KINDS
     ]
     rows, kind = np.concatenate(parts, axis=1), "PREFIX_TUNING"
     width = parts[0].shape[1]
@@ -54,7 +54,7 @@ def write(
     "peft_type": kind,
     "num_virtual_tokens": rows.shape[0],
     "num_transformer_submodules": 1,
-    "num_layers": len(_blocks(table)),
+    "num_layers": len(blocks),
     **more,
   }
   return config, {_KEY: rows}
@@ -81,13 +81,7 @@ def read(
       f"the adapter's {_KEY} {list(rows.shape)} are not keys and values of"
       f" {len(blocks)} blocks."
     )
-  parts = np.split(rows, 2 * len(blocks), axis=1)
-  flat = {
-    f"{name}/prefix_{kind}": parts[2 * i + j]
-    for i, name in enumerate(blocks)
-    for j, kind in enumerate(_KINDS)
-  }
-  return Prefix(len(rows)), trees.unflatten(flat)
+  return Prefix(len(rows)), prefix.of_blocks(jnp.asarray(rows), blocks)
 
 
 def _blocks(table: Mapping[str, Entry]) -> list[str]:

@@ -11,11 +11,12 @@ from jft.tuning.adapters import texts
 from jft.tuning.adapters.blocks import blocks
 from jft.tuning.adapters.method import Interceptor, Method, subtree
 from jft.tuning.adapters.sites import Site
-from jft.typing import Any, Array, Float, Key, Mapping, Params
+from jft.typing import Any, Array, Float, Key, Mapping, Params, Sequence
 
 _EMBEDDING = "prefix_embedding"
 _LAYERS = ("prefix_in", "prefix_out")
-_KINDS = ("key", "value")
+KINDS = ("key", "value")
+"""In the order in which a block's stand."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Prefix(Method):
           keys[i, j], (self.tokens, width)
         )
         for i, name in enumerate(found)
-        for j, kind in enumerate(_KINDS)
+        for j, kind in enumerate(KINDS)
       }
     )
 
@@ -132,14 +133,21 @@ def unprojected(
     return method, tree
   end = "/attention/key/kernel"
   flat = trees.flatten(params)
-  found = sorted(n.removesuffix(end) for n in flat if n.endswith(end))
-  parts = jnp.split(_made(tree), 2 * len(found), axis=1)
-  own = {
-    f"{name}/attention/prefix_{kind}": parts[2 * i + j]
-    for i, name in enumerate(found)
-    for j, kind in enumerate(_KINDS)
-  }
-  return dataclasses.replace(method, projection=0), trees.unflatten(own)
+  found = sorted(n.removesuffix("/key/kernel") for n in flat if n.endswith(end))
+  own = of_blocks(_made(tree), found)
+  return dataclasses.replace(method, projection=0), own
+
+
+def of_blocks(rows: Float[Array, "p w"], names: Sequence[str]) -> Params:
+  """Returns a prefix's tree of the keys and values of all blocks in a row.
+
+  Args:
+    rows: of each block its keys, then its values.
+    names: of the blocks' attentions, from below.
+  """
+  leaves = [f"{name}/prefix_{kind}" for name in names for kind in KINDS]
+  parts = jnp.split(rows, len(leaves), axis=1)
+  return trees.unflatten(dict(zip(leaves, parts, strict=True)))
 
 
 def _made(tree: Params, own: slice = slice(None)) -> Float[Array, "p w"]:
